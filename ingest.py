@@ -1,0 +1,106 @@
+"""Command: corpus → index. Takes in what is new and changed, forgets what is gone."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from pincite import console
+from pincite.sync import Difference, Report, preview, sync
+
+_SHOWN = 10
+
+
+def ingest(
+    corpus: Annotated[Path | None, typer.Argument(help="The folder that holds the documents.")] = None,
+    index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
+    rebuild: Annotated[bool, typer.Option("--rebuild", help="Read and cut every document again.")] = False,
+    allow_removals: Annotated[
+        bool, typer.Option("--allow-removals", help="Go on although most documents are gone.")
+    ] = False,
+    move_corpus: Annotated[
+        bool, typer.Option("--move-corpus", help="The corpus folder was moved: it is still the same.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Bring the index up to date with a folder of documents."""
+    settings = console.settings(corpus, index)
+    if dry_run:
+        difference = preview(settings)
+        _print(_dry_json(difference) if as_json else _dry_text(difference))
+    else:
+        with console.progress_bar() as progress:
+            report = sync(
+                settings,
+                rebuild=rebuild,
+                allow_removals=allow_removals,
+                move_corpus=move_corpus,
+                progress=progress,
+            )
+        difference = report.difference
+        _print(_json(report) if as_json else _text(report))
+    for folder, reason in difference.unread.items():
+        print(
+            f"pincite: {settings.corpus / folder}: {reason}: what is indexed of it stays; mend it and run again",
+            file=sys.stderr,
+        )
+    if difference.unread:
+        sys.exit(1)
+
+
+def _print(what: dict[str, Any] | str) -> None:
+    print(what if isinstance(what, str) else json.dumps(what, ensure_ascii=False, indent=1))
+
+
+def _dry_json(difference: Difference) -> dict[str, Any]:
+    skipped = {**difference.unread, **difference.skipped}
+    return {
+        "added": difference.added,
+        "changed": difference.changed,
+        "moved": [list(pair) for pair in difference.moved],
+        "removed": difference.removed,
+        "unchanged": difference.unchanged,
+        "skipped": [{"source": source, "reason": reason} for source, reason in skipped.items()],
+    }
+
+
+def _json(report: Report) -> dict[str, Any]:
+    return {
+        **_dry_json(report.difference),
+        "documents": report.documents,
+        "passages": report.passages,
+        "embedded": report.embedded,
+        "generation": report.generation,
+        "seconds": round(report.seconds, 3),
+    }
+
+
+def _dry_text(difference: Difference) -> str:
+    lines = [
+        f"{len(difference.added)} added, {len(difference.changed)} changed, {len(difference.moved)} moved,"
+        f" {len(difference.removed)} removed, {difference.unchanged} unchanged"
+    ]
+    lines += _listed("skipped", [f"{source}: {reason}" for source, reason in difference.skipped.items()])
+    return "\n".join(lines)
+
+
+def _text(report: Report) -> str:
+    return (
+        f"{_dry_text(report.difference)}\n"
+        f"{report.documents} documents, {report.passages} passages, {report.embedded} embedded;"
+        f" generation {report.generation}, {report.seconds:.1f} s"
+    )
+
+
+def _listed(what: str, lines: list[str]) -> list[str]:
+    """Lines under a heading; the ones past the tenth are counted and named by --json."""
+    shown = [f"  {what} {line}" for line in lines[:_SHOWN]]
+    rest = len(lines) - _SHOWN
+    return [*shown, f"  {what} {rest} more, listed by --json"] if rest > 0 else shown
+
+
+if __name__ == "__main__":
+    console.run(ingest)

@@ -1,0 +1,86 @@
+"""Commands over an index: `python -m pincite search QUESTION`, `doctor`, `page`."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pincite import console
+from pincite.types import Answer, Hit
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
+
+IndexOption = Annotated[Path | None, typer.Option(help="The folder that holds the index.")]
+JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+
+@app.callback()
+def pincite() -> None:
+    """Semantic search over your own documents, with the exact place of every word it shows."""
+
+
+@app.command()
+def search(
+    question: Annotated[str, typer.Argument(help="A question in plain language.")],
+    index: IndexOption = None,
+    count: Annotated[int | None, typer.Option("-k", min=1, max=1000, help="How many passages.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Answer a question with the passages that answer it."""
+    from pincite.search import Searcher
+    from pincite.search import as_json as answer_as_json
+
+    answer = Searcher(console.settings(index=index)).search(question, count)
+    if as_json:
+        print(json.dumps(answer_as_json(answer), ensure_ascii=False, indent=1))
+    else:
+        print(_text(answer))
+
+
+@app.command()
+def doctor(index: IndexOption = None, as_json: JsonOption = False) -> None:
+    """Check everything an index holds, byte by byte. Exit status 1 if something is wrong."""
+    from pincite.doctor import examine
+
+    found = examine(console.settings(index=index))
+    if as_json:
+        print(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
+    else:
+        print("\n".join([found.summary(), *(f"  {problem}" for problem in found.problems)]))
+    sys.exit(1 if found.problems else 0)
+
+
+@app.command()
+def page(port: Annotated[int, typer.Option(help="The first port to try.")] = 8501) -> None:
+    """Open the page in the browser; a port in use is named and the next one taken."""
+    from pincite.ui.serve import serve
+
+    serve(port)
+
+
+def _text(answer: Answer) -> str:
+    heads = {
+        "strong": "",
+        "weak": "These passages may answer:\n\n",
+        "none": "Nothing here answers that. The nearest passages, which may not answer:\n\n",
+    }
+    return heads[answer.answer] + "\n\n".join(_hit_text(hit) for hit in answer.hits)
+
+
+def _hit_text(hit: Hit) -> str:
+    """The citation, then the passage with its marked sentence between › and ‹."""
+    text = hit.passage.text
+    for start, end in sorted(hit.marks, reverse=True):
+        text = f"{text[:start]}›{text[start:end]}‹{text[end:]}"
+    also = "".join(f"\n   also {place.source}, characters {place.start}–{place.end}" for place in hit.also)
+    return f"{hit.rank}. {hit.citation}   [{hit.band} {hit.score:.2f}]{also}\n\n{_indented(text)}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"   {line}" if line.strip() else "" for line in text.splitlines())
+
+
+if __name__ == "__main__":
+    console.run_app(app)

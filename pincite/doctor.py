@@ -1,0 +1,122 @@
+"""Whether an index is what it says: every record, every file, every place."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from pincite.errors import IndexDamaged
+from pincite.settings import Settings
+from pincite.storage import Catalog, CorruptRecord, DerivedDamaged, IndexFolder, SegmentReader, generation
+from pincite.types import Document
+
+_INGEST = "run python ingest.py"
+_REBUILD = "run python ingest.py --rebuild"
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """What was checked and what is wrong. Each problem ends with what mends it."""
+
+    generation: int
+    documents: int
+    passages: int
+    skipped: dict[str, str]
+    remarks: dict[str, list[str]]
+    problems: list[str] = field(default_factory=list)
+
+    def summary(self) -> str:
+        """One line, and one for each file that was skipped or read in a special way."""
+        lines = [
+            f"{self.documents} documents, {self.passages} passages, generation {self.generation}:"
+            f" {'everything is as it should be' if not self.problems else f'{len(self.problems)} problems'}"
+        ]
+        lines += [f"  skipped {source}: {reason}" for source, reason in self.skipped.items()]
+        lines += [f"  {source}: {', '.join(remarks)}" for source, remarks in self.remarks.items()]
+        return "\n".join(lines)
+
+    def as_json(self) -> dict[str, Any]:
+        """What `doctor --json` prints."""
+        return {
+            "generation": self.generation,
+            "documents": self.documents,
+            "passages": self.passages,
+            "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped.items()],
+            "remarks": self.remarks,
+            "problems": self.problems,
+        }
+
+
+def examine(settings: Settings) -> Findings:
+    """Check catalog, segments and derived files against each other.
+
+    Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged` for a catalog that cannot be read at all.
+    """
+    index = IndexFolder(settings.index)
+    with Catalog(index.path) as catalog, catalog.reading():
+        counts = catalog.counts()
+        findings = Findings(
+            catalog.generation, counts["documents"], counts["passages"], catalog.skipped(), catalog.remarks()
+        )
+        findings.problems.extend(
+            f"{catalog.path}: {complaint}: restore it from a copy" for complaint in catalog.complaints()
+        )
+        findings.problems.extend(_passage_problems(catalog))
+        findings.problems.extend(_record_problems(index, catalog))
+        findings.problems.extend(_derived_problems(index, catalog))
+    return findings
+
+
+def _passage_problems(catalog: Catalog) -> list[str]:
+    """Passages that do not stand where their citation says, in the text that was indexed."""
+    problems: list[str] = []
+    document: Document | None = None
+    damaged: set[str] = set()
+    for stored in catalog.all_passages():
+        passage = stored.passage
+        if passage.source in damaged:
+            continue
+        if document is None or document.source != passage.source:
+            try:
+                document = catalog.document(passage.source)
+            except IndexDamaged as error:
+                problems.append(str(error))
+                damaged.add(passage.source)
+                continue
+        stands = document is not None and document.text[passage.start : passage.end] == passage.text
+        if not (stands and stored.is_sound):
+            problems.append(f"{passage.source}, characters {passage.start}–{passage.end}: not there: {_REBUILD}")
+    return problems
+
+
+def _record_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
+    """Passages whose vectors cannot be read."""
+    problems = []
+    reader = SegmentReader(index.vectors)
+    try:
+        for stored in catalog.all_passages():
+            try:
+                if stored.location is None:
+                    raise CorruptRecord("not there")
+                reader.read(stored.location, stored.key)
+            except CorruptRecord as error:
+                place = f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}"
+                problems.append(f"{place}: its vectors are damaged ({error}): {_REBUILD}")
+    finally:
+        reader.close()
+    return problems
+
+
+def _derived_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
+    """Derived files that are missing, altered, or do not hold what the catalog holds."""
+    folder = index.generation(catalog.generation)
+    try:
+        manifest = generation.read_manifest(folder)
+        altered = generation.altered_files(folder, manifest)
+        problems = [f"{folder / name}: missing or altered: {_REBUILD}" for name in altered]
+        if not altered:
+            generation.open_generation(folder)
+    except DerivedDamaged as error:
+        return [f"{error}: {_INGEST}"]
+    counts = {key: getattr(manifest, key) for key in ("documents", "passages", "terms")}
+    if counts != catalog.counts():
+        problems.append(f"{folder}: counts {counts}, the catalog holds {catalog.counts()}: {_REBUILD}")
+    return problems

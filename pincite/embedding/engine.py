@@ -1,0 +1,48 @@
+"""The boundary between what embeds and what it runs on."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+
+from pincite.embedding.tokens import Tokens
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Texts that go through the model together."""
+
+    rows: tuple[int, ...]
+    """The caller's numbers for the texts."""
+    tokens: tuple[Tokens, ...]
+
+    def arrays(self) -> tuple[np.ndarray, np.ndarray]:
+        """Ids and attention mask, both int64 of shape (texts, longest), padded at the end."""
+        ids = np.zeros((len(self.tokens), max(map(len, self.tokens))), dtype=np.int64)
+        mask = np.zeros_like(ids)
+        for row, tokens in enumerate(self.tokens):
+            ids[row, : len(tokens)] = tokens.ids
+            mask[row, : len(tokens)] = 1
+        return ids, mask
+
+
+@dataclass(frozen=True, slots=True)
+class Forward:
+    """What the model made of a batch. The arrays may be reused once the next is asked for."""
+
+    batch: Batch
+    texts: np.ndarray
+    """float32, shape (texts, dim)."""
+    tokens: np.ndarray
+    """float32, shape (texts, longest, dim)."""
+
+
+class Engine(Protocol):
+    """Runs a model. Safe to call from several threads."""
+
+    name: str
+
+    def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
+        """Run batches, in order."""
+        ...

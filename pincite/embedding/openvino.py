@@ -1,0 +1,135 @@
+"""The fast engine on processors: OpenVINO, in bfloat16 where the processor has it."""
+
+import json
+import os
+import shutil
+import tempfile
+from collections import deque
+from collections.abc import Iterable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from pincite.embedding.engine import Batch, Engine, Forward
+from pincite.embedding.model import ModelFiles, cache_folder
+
+# Usage reports are decided when the library is first imported: they stay off.
+os.environ["OPENVINO_TELEMETRY_DISABLE"] = "1"
+
+_LAYOUT = 1
+"""Raised when what is kept in the cache changes."""
+
+
+class OpenVinoEngine:
+    """Runs a converted model on all cores, one request a core."""
+
+    name = "openvino"
+
+    def __init__(self, model: Path) -> None:
+        import openvino
+
+        core = openvino.Core()
+        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+        cores = _cores()
+        self._compiled: Any = core.compile_model(
+            str(model),
+            "CPU",
+            {
+                "INFERENCE_PRECISION_HINT": precision,
+                "NUM_STREAMS": cores,
+                "INFERENCE_NUM_THREADS": cores,
+                "ENABLE_CPU_PINNING": False,
+            },
+        )
+        self._requests = cores + 1
+        """One more than there are streams, so that none waits for its next batch."""
+
+    def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
+        """Run batches, a few at a time."""
+        idle = [self._compiled.create_infer_request() for _ in range(self._requests)]
+        running: deque[tuple[Batch, Any]] = deque()
+        for batch in batches:
+            if not idle:
+                yield from self._finish(running, idle)
+            request = idle.pop()
+            ids, mask = batch.arrays()
+            request.start_async({"input_ids": ids, "attention_mask": mask})
+            running.append((batch, request))
+        while running:
+            yield from self._finish(running, idle)
+
+    @staticmethod
+    def _finish(running: deque[tuple[Batch, Any]], idle: list[Any]) -> Iterator[Forward]:
+        batch, request = running.popleft()
+        request.wait()
+        yield Forward(batch, request.get_output_tensor(0).data, request.get_output_tensor(1).data)
+        idle.append(request)
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def converted(files: ModelFiles) -> Path | None:
+    """The folder of the converted model, made on first use; None where OpenVINO disagrees.
+
+    The cache folder is `openvino/<weights>-<version>-<layout>`; `agreement.json` in it holds what
+    the comparison found.
+    """
+    folder = cache_folder() / "openvino" / f"{files.sha256[:16]}-{version('openvino')}-{_LAYOUT}"
+    if not (folder / "agreement.json").is_file():
+        _convert(files, folder)
+    agreement = json.loads((folder / "agreement.json").read_text(encoding="utf-8"))
+    return folder if agreement["agrees"] else None
+
+
+def _convert(files: ModelFiles, folder: Path) -> None:
+    """Convert and compare in a folder of its own, then move it into place in one step."""
+    from pincite.embedding.agreement import compare
+    from pincite.embedding.pytorch import PyTorchEngine
+
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+    try:
+        reference = PyTorchEngine(files)
+        _save(reference, making / "model.xml")
+        agreement = compare(files, reference, OpenVinoEngine(making / "model.xml"))
+        (making / "agreement.json").write_text(json.dumps(agreement, indent=1), encoding="utf-8")
+        if folder.exists():
+            shutil.rmtree(folder)
+        try:
+            making.rename(folder)
+        except OSError:  # another process was quicker: what it made is as good
+            if not (folder / "agreement.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(making, ignore_errors=True)
+
+
+def _save(reference: Engine, file: Path) -> None:
+    """Trace the sentence-transformers modules, pooling and normalisation included."""
+    import logging
+    import warnings
+
+    import openvino
+    import torch
+
+    class Outputs(torch.nn.Module):
+        def __init__(self, module: torch.nn.Module) -> None:
+            super().__init__()
+            self.module = module
+
+        def forward(self, input_ids: torch.Tensor, attention_mask: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            features = self.module({"input_ids": input_ids, "attention_mask": attention_mask})
+            return features["sentence_embedding"], features["token_embeddings"]
+
+    example = {
+        "input_ids": torch.ones(2, 16, dtype=torch.long),
+        "attention_mask": torch.ones(2, 16, dtype=torch.long),
+    }
+    logging.getLogger("transformers").setLevel(logging.ERROR)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # tracing warns of branches on shapes; the comparison decides
+        module = Outputs(reference.module.float().cpu())  # type: ignore[attr-defined]
+        openvino.save_model(openvino.convert_model(module, example_input=example), file, compress_to_fp16=False)

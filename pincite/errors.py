@@ -1,0 +1,66 @@
+"""Everything that can go wrong and is not a bug.
+
+    PinciteError
+    ├── SettingsError         pincite.toml cannot be read, or asks for something unknown
+    ├── CorpusError           the corpus folder is missing, empty, unreadable or suspiciously small
+    │   └── Unreadable        one file cannot be read: it is skipped and the rest goes on
+    │       └── Inaccessible  the system does not give it: what is indexed of it stays
+    ├── QuestionError         nothing can be searched for with this question
+    ├── ModelError            the model is missing, altered or does not fit
+    └── StorageError          the index cannot be used
+        ├── IndexMissing      there is none yet
+        ├── IndexMismatch     built by other settings, another format or another corpus
+        ├── IndexDamaged      a file that cannot be derived again is damaged
+        └── IndexBusy         another process is writing it
+
+Each message is one line that says what happened, where, and what to do. The front ends catch
+`PinciteError`, print that line and exit with status 1.
+"""
+
+
+class PinciteError(Exception):
+    """Base of every error that a person can mend."""
+
+
+class SettingsError(PinciteError):
+    """The settings file cannot be read, has an unknown key or a value out of range."""
+
+
+class CorpusError(PinciteError):
+    """The corpus folder cannot be indexed as it is."""
+
+
+class Unreadable(CorpusError):
+    """One file cannot be read. The message is the reason alone, without the file's name."""
+
+
+class Inaccessible(Unreadable):
+    """The system does not give the file, so nothing is known of what it holds now."""
+
+
+class QuestionError(PinciteError):
+    """The question is empty, too long, or holds nothing to search for."""
+
+
+class ModelError(PinciteError):
+    """The embedding model is missing, altered or of a kind that cannot be used."""
+
+
+class StorageError(PinciteError):
+    """Base of what is wrong with an index folder."""
+
+
+class IndexMissing(StorageError):
+    """No index in this folder yet."""
+
+
+class IndexMismatch(StorageError):
+    """The index disagrees with the settings, the format of this version or the corpus folder."""
+
+
+class IndexDamaged(StorageError):
+    """The catalog, which nothing else can restore, is damaged."""
+
+
+class IndexBusy(StorageError):
+    """Another process holds the writer's lock."""

@@ -1,0 +1,235 @@
+"""Hop 2: documents → passages at exact offsets.
+
+A document is cut by its structure: passages never cross a heading with text of its own, prefer to
+end with a paragraph, and hold whole sentences. A sentence longer than the budget is cut where
+there is white space, and a run without any is cut anyway, so that nothing is left out.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+
+from sentencex import segment
+
+from pincite.types import Document, Passage, Section, Span
+
+TokenCounter = Callable[[Sequence[str]], list[int]]
+"""Texts → how many tokens the model makes of each, special tokens not included."""
+
+SPECIAL_TOKENS = 2
+"""Room kept for what the model puts before and after a text."""
+
+SHORTEST_PIECE = 16
+"""A context line may not squeeze a passage below this many tokens."""
+
+_BLANK_LINES = re.compile(r"(?:[^\S\n]*\r?\n){2,}\s*|(?:[^\S\r]*\r){2,}\s*")
+_NEWLINE = re.compile(r"\r\n?|\n")
+_WRAPPED_LINE = 100
+"""Lines longer than this are paragraphs that were never wrapped."""
+_LONGEST_SEGMENT = 20_000
+"""Characters handed to the sentence splitter at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Sentence:
+    start: int
+    end: int
+    tokens: int
+    opens_paragraph: bool
+    breaks_run: bool
+    """Cut out of a run without white space: rejoined with what is before it, it would be one again."""
+    is_heading: bool
+
+
+def cut(document: Document, count_tokens: TokenCounter, budget: int) -> list[Passage]:
+    """Cut a document into passages of at most `budget` tokens, context line included.
+
+    Together the passages hold every character of `document.text` that is not white space, in
+    order and without overlap.
+    """
+    passages: list[Passage] = []
+    for start, end, heading, heading_lines in _reaches(document):
+        template = Passage(document.source, start, end, "", document.title, heading)
+        overhead = count_tokens([template.context])[0] + SPECIAL_TOKENS
+        room = max(budget - overhead, SHORTEST_PIECE)
+        sentences = _sentences(document.text, start, end, heading_lines, count_tokens, room)
+        for group in _pack(sentences, room):
+            passages.append(_passage(document, heading, group))
+    return passages
+
+
+def _reaches(document: Document) -> Iterator[tuple[int, int, tuple[str, ...], list[Span]]]:
+    """Start, end, heading and the lines that are headings, of each stretch to cut.
+
+    A heading directly followed by another has nothing of its own to say: it goes with the next.
+    """
+    text = document.text
+    sections = document.sections or (Section(0, ()),)
+    ends = [*(section.start for section in sections[1:]), len(text)]
+    start = 0
+    lines: list[Span] = []
+    for section, end in zip(sections, ends, strict=True):
+        newline = _NEWLINE.search(text, section.start, end)
+        line_end = newline.start() if newline else end
+        if section.heading:
+            lines.append((section.start, line_end))
+        is_bare = not text[line_end if section.heading else section.start : end].strip()
+        if is_bare and end < len(text):
+            continue
+        yield start, end, section.heading, lines
+        start, lines = end, []
+
+
+def _paragraphs(text: str, start: int, end: int) -> Iterator[Span]:
+    """Stretches between blank lines; within them, lines that were clearly never wrapped."""
+    for block_start, block_end in _split(_BLANK_LINES, text, start, end):
+        lines = list(_split(_NEWLINE, text, block_start, block_end))
+        if len(lines) > 1 and max(e - s for s, e in lines) > _WRAPPED_LINE:
+            yield from lines
+        else:
+            yield block_start, block_end
+
+
+def _split(separator: re.Pattern[str], text: str, start: int, end: int) -> Iterator[Span]:
+    position = start
+    for match in separator.finditer(text, start, end):
+        if match.start() > position:
+            yield position, match.start()
+        position = match.end()
+    if position < end:
+        yield position, end
+
+
+def _sentences(
+    text: str, start: int, end: int, headings: list[Span], count_tokens: TokenCounter, room: int
+) -> list[_Sentence]:
+    """The sentences of a stretch with their token counts; none has more than `room`."""
+    spans: list[tuple[Span, bool]] = []
+    for paragraph in _paragraphs(text, start, end):
+        opens = True
+        for span in _sentence_spans(text, *paragraph):
+            spans.append((span, opens))
+            opens = False
+    counts = count_tokens([text[s:e] for (s, e), _ in spans])
+    sentences: list[_Sentence] = []
+    for (span, opens), tokens in zip(spans, counts, strict=True):
+        for index, ((s, e), n) in enumerate(_pieces(text, span, tokens, count_tokens, room)):
+            breaks_run = index > 0 and not text[s - 1].isspace()
+            is_heading = any(first <= s and e <= last for first, last in headings)
+            sentences.append(_Sentence(s, e, n, opens and index == 0, breaks_run, is_heading))
+    return sentences
+
+
+def _sentence_spans(text: str, start: int, end: int) -> Iterator[Span]:
+    """Sentences of one paragraph, without the white space around them."""
+    position = start
+    while position < end:
+        stop = min(position + _LONGEST_SEGMENT, end)
+        block = text[position:stop]
+        parts = segment("en", block)
+        if "".join(parts) != block:  # the splitter repeated or lost something: take the block whole
+            parts = [block]
+        for part in parts:
+            span = _strip(text, position, position + len(part))
+            position += len(part)
+            if span[0] < span[1]:
+                yield span
+
+
+def _strip(text: str, start: int, end: int) -> Span:
+    part = text[start:end]
+    return start + len(part) - len(part.lstrip()), start + len(part.rstrip())
+
+
+def _pieces(text: str, span: Span, tokens: int, count_tokens: TokenCounter, room: int) -> Iterator[tuple[Span, int]]:
+    """A sentence as it is, or halved, near its middle, until every piece fits."""
+    pending = [(span, tokens)]
+    while pending:
+        (start, end), tokens = pending.pop()
+        if tokens <= room or end - start <= 1:
+            yield (start, end), tokens
+            continue
+        middle = _break_near_middle(text, start, end)
+        halves = [half for half in (_strip(text, start, middle), _strip(text, middle, end)) if half[0] < half[1]]
+        counts = count_tokens([text[s:e] for s, e in halves])
+        pending.extend(reversed(list(zip(halves, counts, strict=True))))
+
+
+def _break_near_middle(text: str, start: int, end: int) -> int:
+    """Where to cut: the white space nearest to the middle, else the middle itself."""
+    middle = (start + end) // 2
+    reach = (end - start) // 4
+    for distance in range(reach):
+        for position in (middle + distance, middle - distance):
+            if start < position < end and text[position].isspace():
+                return position
+    while middle < end - 1 and _clings(text[middle]):
+        middle += 1
+    return middle
+
+
+def _clings(character: str) -> bool:
+    """Whether the character belongs to the one before it: combining marks, joiners, selectors."""
+    return unicodedata.combining(character) != 0 or character in "\u200d\ufe0e\ufe0f"
+
+
+def _pack(sentences: list[_Sentence], room: int) -> Iterator[list[_Sentence]]:
+    """Sentences in groups of at most `room` tokens."""
+    groups: list[list[_Sentence]] = []
+    group: list[_Sentence] = []
+    for sentence in sentences:
+        if group and sentence.breaks_run:
+            groups.append(group)
+            group = []
+        elif group and _tokens(group) + sentence.tokens > room:
+            kept = _cut_at_paragraph(group, sentence, room)
+            groups.append(group[:kept])
+            group = group[kept:]
+        group.append(sentence)
+    if group:
+        groups.append(group)
+    if len(groups) > 1 and _tokens(groups[-1]) < room // 4 and not groups[-1][0].breaks_run:
+        groups[-2:] = _even(groups[-2] + groups[-1])
+    yield from groups
+
+
+def _cut_at_paragraph(group: list[_Sentence], following: _Sentence, room: int) -> int:
+    """How many sentences of a full group to keep: up to its last paragraph, if that is half of it."""
+    if following.opens_paragraph:
+        return len(group)
+    for kept in range(len(group) - 1, 0, -1):
+        if group[kept].opens_paragraph:
+            fits = _tokens(group[kept:]) + following.tokens <= room
+            return kept if fits and _tokens(group[:kept]) * 2 >= room else len(group)
+    return len(group)
+
+
+def _even(sentences: list[_Sentence]) -> list[list[_Sentence]]:
+    """Two groups, as even as sentences allow, rather than a full one and a crumb."""
+
+    def unevenness(kept: int) -> int:
+        return abs(_tokens(sentences[:kept]) - _tokens(sentences[kept:]))
+
+    kept = min(range(1, len(sentences)), key=unevenness)
+    return [sentences[:kept], sentences[kept:]]
+
+
+def _tokens(sentences: list[_Sentence]) -> int:
+    return sum(sentence.tokens for sentence in sentences)
+
+
+def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence]) -> Passage:
+    start, end = group[0].start, group[-1].end
+    quotable = [sentence for sentence in group if not sentence.is_heading] or group
+    pages = [page.number for page in document.pages if page.start < end and start < page.end]
+    return Passage(
+        source=document.source,
+        start=start,
+        end=end,
+        text=document.text[start:end],
+        title=document.title,
+        heading=heading,
+        pages=(pages[0], pages[-1]) if pages else None,
+        sentences=tuple((sentence.start - start, sentence.end - start) for sentence in quotable),
+    )

@@ -1,0 +1,55 @@
+"""Hop 5: what a person typed → a `Query`."""
+
+from dataclasses import dataclass
+
+from pincite.errors import QuestionError
+from pincite.storage import lexical
+
+MAX_CHARACTERS = 2000
+"""A longer question is a document: it is refused rather than cut off."""
+
+_STOP_WORDS = frozenset(
+    """
+    a about am an and any are as at be been being but by can could did do does doing for from had has have having
+    he her here him his how i if in into is it its just like me my no nor not of off on or our out over please she
+    should so some such tell than that the their them then there these they this those to too under until up us
+    very was we were what when where which while who whom whose why will with would you your
+    """.split()  # noqa: SIM905 - a list of words is read as words
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """A question that can be searched for."""
+
+    text: str
+    """As typed, with white space folded."""
+    terms: tuple[str, ...]
+    """Its terms as they are indexed, each once, in the order of the question."""
+
+
+def parse(question: str) -> Query:
+    """Raises `QuestionError` for a question that is empty, too long or has nothing to search for."""
+    text = " ".join(question.split())
+    if not text:
+        raise QuestionError("the question is empty: type what you want to know")
+    if len(text) > MAX_CHARACTERS:
+        raise QuestionError(
+            f"the question has {len(text):,} characters, {MAX_CHARACTERS:,} is the most: ask for one thing at a time"
+        )
+    terms = tuple(dict.fromkeys(lexical.terms(text)))
+    if not terms:
+        raise QuestionError(f"{_shown(text)} holds no word to search for: ask in words")
+    if all(word in _STOP_WORDS for word in _words(text)):
+        raise QuestionError(f"{_shown(text)} holds only words that stand in every text: name what it is about")
+    return Query(text, terms)
+
+
+def _shown(text: str) -> str:
+    return f"“{text}”" if len(text) <= 60 else f"“{text[:57]}…”"
+
+
+def _words(text: str) -> list[str]:
+    """Lower-case words; what follows an apostrophe belongs to the word before it."""
+    apart = "".join(character if character.isalnum() or character in "'’" else " " for character in text.lower())
+    return [word for part in apart.split() if (word := part.replace("’", "'").partition("'")[0])]

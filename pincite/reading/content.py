@@ -1,0 +1,121 @@
+"""What a reader gives back, and how bytes become text."""
+
+import codecs
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from charset_normalizer import from_bytes
+
+from pincite.errors import Unreadable
+from pincite.types import Page, Section
+
+_MARKS = (
+    (codecs.BOM_UTF8, "utf-8", ""),
+    (codecs.BOM_UTF32_LE, "utf-32-le", "UTF-32"),  # before UTF-16, whose mark it begins with
+    (codecs.BOM_UTF32_BE, "utf-32-be", "UTF-32"),
+    (codecs.BOM_UTF16_LE, "utf-16-le", "UTF-16"),
+    (codecs.BOM_UTF16_BE, "utf-16-be", "UTF-16"),
+)
+_CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """A document without what only the file system knows."""
+
+    text: str
+    title: str = ""
+    sections: tuple[Section, ...] = ()
+    pages: tuple[Page, ...] = ()
+    remarks: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading as it stands in the text. `level` is 1 for the outermost."""
+
+    start: int
+    level: int
+    words: str
+
+
+def sections(headings: Sequence[Heading]) -> tuple[Section, ...]:
+    """The reach of each heading, with the path of headings it stands under."""
+    found = [Section(0, ())]
+    path: list[Heading] = []
+    for heading in headings:
+        path = [above for above in path if above.level < heading.level] + [heading]
+        reach = Section(heading.start, tuple(above.words for above in path if above.words))
+        if heading.start == 0:
+            found.pop()
+        found.append(reach)
+    return tuple(found)
+
+
+def decode(data: bytes, declared: str | None = None) -> tuple[str, tuple[str, ...]]:
+    """Text and remarks. A byte-order mark wins, then UTF-8, then `declared`, then a guess.
+
+    Raises `Unreadable` for bytes that are not text in any encoding that fits.
+    """
+    if not data:
+        raise Unreadable("empty")
+    text, encoding = _decoded(data, declared)
+    controls = len(_CONTROLS.findall(text))
+    if controls > max(2, len(text) // 200) or "\x00" in text[:1000]:
+        raise Unreadable("not text")
+    return text, (f"decoded from {encoding}",) if encoding else ()
+
+
+def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
+    """Text, and the encoding's name where it is not UTF-8."""
+    for mark, codec, name in _MARKS:
+        if data.startswith(mark):
+            try:
+                return data[len(mark) :].decode(codec), name
+            except UnicodeDecodeError as error:
+                raise Unreadable(f"not valid {name or 'UTF-8'} (byte {error.start})") from error
+    if b"\x00" in data[:1000]:
+        return _wide(data)
+    try:
+        return data.decode("utf-8"), ""
+    except UnicodeDecodeError:
+        pass
+    if declared:
+        try:
+            return data.decode(declared), declared
+        except (LookupError, UnicodeDecodeError):
+            pass
+    return _guessed(data)
+
+
+def _wide(data: bytes) -> tuple[str, str]:
+    """UTF-16 without its mark: in Latin text every other byte is zero."""
+    sample = data[:2000]
+    even, odd = sample[0::2].count(0), sample[1::2].count(0)
+    codec = "utf-16-le" if odd > even else "utf-16-be"
+    if max(even, odd) < len(sample) // 5 or min(even, odd) > len(sample) // 50:
+        raise Unreadable("not text")
+    try:
+        return data.decode(codec), "UTF-16"
+    except UnicodeDecodeError as error:
+        raise Unreadable("not text") from error
+
+
+def _guessed(data: bytes) -> tuple[str, str]:
+    matches = from_bytes(data)
+    best = matches.best()
+    if best is None:
+        raise Unreadable("not text in an encoding that can be told")
+    alike = {best.encoding, *best.could_be_from_charset}
+    if alike & _WESTERN:
+        # The Western single-byte pages differ in a handful of signs; among them
+        # Windows-1252 is by far the most common on real disks.
+        try:
+            return data.decode("cp1252"), "Windows-1252"
+        except UnicodeDecodeError:
+            pass
+    return str(best), best.encoding
+
+
+_WESTERN = {"cp1252", "latin_1", "iso8859_15", "cp1250", "cp1254", "cp1257", "mac_roman", "cp858", "cp850", "cp437"}

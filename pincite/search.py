@@ -1,0 +1,183 @@
+"""Hop 5: question → hits."""
+
+import dataclasses
+import time
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from pincite import citation, embedding, relevance, sync
+from pincite.embedding import Embedder
+from pincite.errors import IndexDamaged
+from pincite.query import Query, parse
+from pincite.relevance import Candidate, Features, TermStatistics
+from pincite.settings import Settings
+from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Snapshot, StoredPassage, lexical
+from pincite.types import Answer, Hit, Place
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Scored:
+    """A candidate with everything a hit is made of."""
+
+    stored: StoredPassage
+    candidate: Candidate
+    features: Features
+    order: float
+    probability: float
+    also: tuple[Place, ...] = ()
+
+
+class Searcher:
+    """Answers questions from one index. Safe to share between threads.
+
+    The model is loaded once; the index is followed from generation to generation.
+    """
+
+    def __init__(self, settings: Settings, embedder: Embedder | None = None) -> None:
+        """Raises `ModelError`. The index itself is opened with the first question."""
+        self.settings = settings
+        self.embedder = embedder or embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
+        self.index = IndexReader(IndexFolder(settings.index), sync.recipe_of(settings))
+
+    def search(self, question: str, count: int | None = None) -> Answer:
+        """The `count` nearest passages, whether or not they answer.
+
+        Derived files that are damaged are built again first. Raises `QuestionError`,
+        `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
+        """
+        started = time.perf_counter()
+        query = parse(question)
+        vector = self.embedder.embed_query(query.text)
+        try:
+            return self._answer(query, vector, count, started)
+        except DerivedDamaged:
+            sync.restore(self.settings, self.embedder)
+            return self._answer(query, vector, count, started)
+
+    def _answer(self, query: Query, vector: np.ndarray, count: int | None, started: float) -> Answer:
+        with self.index.snapshot() as snapshot:
+            statistics = _statistics(snapshot, query)
+            candidates = self._candidates(snapshot, query, vector)
+            ranked = _fold(_rank(vector, candidates, statistics))[: count or self.settings.search.results]
+            hits = _hits(ranked, vector, statistics)
+            generation = snapshot.generation.manifest.generation
+        milliseconds = (time.perf_counter() - started) * 1000
+        return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
+
+    def _candidates(
+        self, snapshot: Snapshot, query: Query, vector: np.ndarray
+    ) -> list[tuple[StoredPassage, Candidate]]:
+        """The best by vector and the best by words, each with all that is needed to judge it."""
+        count = self.settings.search.candidates
+        by_vector = snapshot.generation.dense.search(vector, count)
+        by_words = snapshot.generation.lexical.search(query.terms, count)
+        found = snapshot.passages([*{*by_vector, *by_words}])
+        return [(stored, self._candidate(snapshot, stored)) for stored in found]
+
+    def _candidate(self, snapshot: Snapshot, stored: StoredPassage) -> Candidate:
+        record = snapshot.record(stored)
+        if record is None:  # damaged: what it held is made again for this question
+            ((_, made),) = self.embedder.embed_passages([stored.passage])
+            vector, sentences = made.vector, made.sentences
+        else:
+            vector, sentences = record.vector, record.sentences
+        terms = Counter(lexical.terms(stored.passage.indexed_text))
+        return Candidate(vector, sentences, terms, stored.terms)
+
+
+def _statistics(snapshot: Snapshot, query: Query) -> TermStatistics:
+    manifest = snapshot.generation.manifest
+    frequencies = {term: snapshot.generation.lexical.frequency(term) for term in query.terms}
+    return TermStatistics(manifest.passages, manifest.terms / manifest.passages, frequencies)
+
+
+def _rank(
+    vector: np.ndarray, candidates: Sequence[tuple[StoredPassage, Candidate]], statistics: TermStatistics
+) -> list[_Scored]:
+    """Best first; ties end with source and start."""
+    model = relevance.load()
+    judged = relevance.features(vector, [candidate for _, candidate in candidates], statistics)
+    scored = [
+        _Scored(stored, candidate, features, model.order(features), model.probability_of(features))
+        for (stored, candidate), features in zip(candidates, judged, strict=True)
+    ]
+    return sorted(scored, key=lambda s: (-s.order, s.stored.passage.source, s.stored.passage.start))
+
+
+def _fold(ranked: Sequence[_Scored]) -> list[_Scored]:
+    """Passages with the same words become one, which names the other places."""
+    kept: dict[str, _Scored] = {}
+    for scored in ranked:
+        passage = scored.stored.passage
+        words = " ".join(passage.text.split())
+        if words in kept:
+            place = Place(passage.source, passage.start, passage.end)
+            kept[words] = dataclasses.replace(kept[words], also=(*kept[words].also, place))
+        else:
+            kept[words] = scored
+    return list(kept.values())
+
+
+def _hits(ranked: Sequence[_Scored], vector: np.ndarray, statistics: TermStatistics) -> tuple[Hit, ...]:
+    model = relevance.load()
+    hits: list[Hit] = []
+    score = 1.0
+    for rank, scored in enumerate(ranked, start=1):
+        stored = scored.stored
+        if not stored.is_sound:
+            raise IndexDamaged(
+                f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored text is"
+                " damaged: run python ingest.py --rebuild"
+            )
+        score = min(score, scored.probability)
+        hits.append(
+            Hit(
+                passage=stored.passage,
+                rank=rank,
+                score=score,
+                band=model.band(score),
+                marks=citation.mark(stored.passage, scored.candidate.sentences, vector, statistics),
+                citation=citation.cite(stored.passage),
+                sha256=stored.file_sha256,
+                also=scored.also,
+                features=scored.features.as_dict(),
+            )
+        )
+    return tuple(hits)
+
+
+def as_json(answer: Answer) -> dict[str, Any]:
+    """What `search --json` prints."""
+    return {
+        "question": answer.question,
+        "answer": answer.answer,
+        "generation": answer.generation,
+        "milliseconds": round(answer.milliseconds, 2),
+        "hits": [_hit_as_json(hit) for hit in answer.hits],
+    }
+
+
+def _hit_as_json(hit: Hit) -> dict[str, Any]:
+    passage = hit.passage
+    page: int | list[int] | None = None
+    if passage.pages is not None:
+        page = passage.pages[0] if passage.pages[0] == passage.pages[1] else list(passage.pages)
+    return {
+        "rank": hit.rank,
+        "score": round(hit.score, 4),
+        "band": hit.band,
+        "source": passage.source,
+        "title": citation.display_title(passage),
+        "heading": list(passage.heading),
+        "page": page,
+        "start": passage.start,
+        "end": passage.end,
+        "text": passage.text,
+        "marks": [list(span) for span in hit.marks],
+        "citation": hit.citation,
+        "also": [dataclasses.asdict(place) for place in hit.also],
+        "features": {name: round(value, 4) for name, value in hit.features.items()},
+    }

@@ -1,0 +1,79 @@
+"""Settings: one frozen object, read from `pincite.toml`. `docs/settings.md` explains every key."""
+
+import tomllib
+from pathlib import Path
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from pincite.errors import SettingsError
+
+FILE = Path("pincite.toml")
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Model(_Table):
+    """Which model embeds, and how it is run."""
+
+    name: str = "all-MiniLM-L6-v2"
+    """`all-MiniLM-L6-v2` is the packaged one; anything else is a sentence-transformers name or path."""
+    engine: Literal["auto", "openvino", "pytorch"] = "auto"
+
+
+class Passages(_Table):
+    """How documents are cut."""
+
+    tokens: int = Field(default=200, ge=48, le=8192)
+    """Most tokens of a passage as the model reads it, context line and special tokens included."""
+
+
+class Search(_Table):
+    """How a question is answered."""
+
+    results: int = Field(default=10, ge=1, le=100)
+    """Hits shown when nothing else is asked for."""
+    candidates: int = Field(default=100, ge=10, le=1000)
+    """Passages fetched by vector, and again by words, before they are ranked."""
+
+
+class Sync(_Table):
+    """How a corpus folder is taken in."""
+
+    max_megabytes: int = Field(default=64, ge=1)
+    """Larger files are skipped and listed."""
+
+
+class Settings(_Table):
+    """Everything that can be set. Relative paths count from the settings file's folder."""
+
+    corpus: Path = Path("corpus")
+    index: Path = Path("index")
+    model: Model = Model()
+    passages: Passages = Passages()
+    search: Search = Search()
+    sync: Sync = Sync()
+
+    @classmethod
+    def load(cls, file: Path = FILE) -> "Settings":
+        """Read `file`; where there is none, the defaults hold.
+
+        Raises `SettingsError` for TOML that cannot be read, an unknown key or a bad value.
+        """
+        try:
+            table = tomllib.loads(file.read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return cls()
+        except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+            raise SettingsError(f"{file}: cannot be read ({error}); see docs/settings.md") from error
+        try:
+            settings = cls.model_validate(table)
+        except ValidationError as error:
+            first = error.errors()[0]
+            key = ".".join(str(part) for part in first["loc"])
+            what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
+            raise SettingsError(f"{file}: {key}: {what}; see docs/settings.md") from error
+        folder = file.parent
+        return settings.model_copy(update={"corpus": folder / settings.corpus, "index": folder / settings.index})

@@ -1,0 +1,472 @@
+"""The catalog: SQLite. What is indexed, where each vector lies, and which generation is current.
+
+One transaction commits everything, so a reader in a transaction of its own sees one state whole.
+"""
+
+import hashlib
+import json
+import sqlite3
+import struct
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from pincite.errors import IndexDamaged, IndexMismatch, IndexMissing
+from pincite.storage.vectors import Location
+from pincite.types import Document, Page, Passage, Section
+
+FILE = "catalog.sqlite"
+FORMAT = 1
+"""Version of everything in an index folder. An index of another version is refused."""
+
+_SCHEMA = """
+CREATE TABLE meta (
+    key TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE documents (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    source TEXT NOT NULL UNIQUE,
+    size INTEGER NOT NULL,
+    modified INTEGER NOT NULL,        -- of the file, nanoseconds
+    looked INTEGER NOT NULL,          -- when it was last read or found unchanged, nanoseconds
+    sha256 TEXT NOT NULL,             -- of the file's bytes
+    title TEXT NOT NULL,
+    media_type TEXT NOT NULL,
+    text TEXT NOT NULL,
+    text_sha256 BLOB NOT NULL,
+    sections TEXT NOT NULL,           -- JSON: [[start, [heading, ...]], ...]
+    pages TEXT NOT NULL,              -- JSON: [[number, start, end], ...]
+    remarks TEXT NOT NULL             -- JSON: [remark, ...]
+) STRICT;
+CREATE TABLE passages (
+    id INTEGER PRIMARY KEY,           -- never used again: handed out by meta.next_passage
+    document INTEGER NOT NULL REFERENCES documents(id) ON DELETE CASCADE,
+    start INTEGER NOT NULL,
+    end INTEGER NOT NULL,
+    text TEXT NOT NULL,
+    text_sha256 BLOB NOT NULL,
+    heading TEXT NOT NULL,            -- JSON: [heading, ...]
+    first_page INTEGER,
+    last_page INTEGER,
+    sentences BLOB NOT NULL,          -- little-endian uint32 pairs
+    terms INTEGER NOT NULL,           -- length in terms, context line included
+    key BLOB NOT NULL                 -- of its vector record
+) STRICT;
+CREATE INDEX passages_by_document ON passages(document);
+CREATE INDEX passages_by_key ON passages(key);
+CREATE TABLE vectors (
+    key BLOB PRIMARY KEY,
+    segment INTEGER NOT NULL,
+    offset INTEGER NOT NULL,
+    length INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+CREATE TABLE skipped (
+    source TEXT PRIMARY KEY,
+    reason TEXT NOT NULL
+) STRICT, WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What the catalog knows of a file without its text."""
+
+    source: str
+    size: int
+    modified: int
+    looked: int
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True)
+class NewDocument:
+    """A document to commit, with its passages and what is known of its file."""
+
+    document: Document
+    state: FileState
+    passages: Sequence["NewPassage"]
+
+
+@dataclass(frozen=True, slots=True)
+class NewPassage:
+    """A passage to commit."""
+
+    id: int
+    passage: Passage
+    terms: int
+    key: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPassage:
+    """A passage as a question needs it."""
+
+    id: int
+    passage: Passage
+    terms: int
+    key: bytes
+    location: Location | None
+    text_sha256: bytes
+    file_sha256: str
+
+    @property
+    def is_sound(self) -> bool:
+        """Whether the text is the one that was committed."""
+        return hashlib.sha256(_bytes(self.passage.text)).digest() == self.text_sha256
+
+
+def create(folder: Path, corpus: Path) -> None:
+    """Begin an empty catalog in `folder` for the corpus folder `corpus`, whole or not at all."""
+    making = folder / f"{FILE}.making"
+    making.unlink(missing_ok=True)
+    connection = sqlite3.connect(making, isolation_level=None)
+    try:
+        connection.executescript(_SCHEMA)
+        connection.executemany(
+            "INSERT INTO meta VALUES (?, ?)",
+            [
+                ("format", str(FORMAT)),
+                ("corpus", str(corpus)),
+                ("generation", "0"),
+                ("next_generation", "1"),
+                ("next_passage", "1"),
+            ],
+        )
+        connection.execute("PRAGMA journal_mode = WAL")
+    finally:
+        connection.close()
+    making.rename(folder / FILE)
+
+
+class Catalog:
+    """An open connection. Not shared between threads."""
+
+    def __init__(self, folder: Path, *, writable: bool = False) -> None:
+        """Raises `IndexMissing`, `IndexMismatch` for another format, `IndexDamaged`."""
+        self.path = folder / FILE
+        if not self.path.is_file():
+            raise IndexMissing(f"{folder}: no index here: run python ingest.py")
+        with self._named():
+            mode = "rw" if writable else "ro"
+            uri = f"{self.path.resolve().as_uri()}?mode={mode}"
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
+        try:
+            with self._named():
+                self._connection.execute("PRAGMA foreign_keys = ON")
+                self._connection.execute("PRAGMA synchronous = FULL")
+                self._connection.execute("PRAGMA secure_delete = ON")
+                found = self.meta("format")
+            if found != str(FORMAT):
+                raise IndexMismatch(
+                    f"{folder}: index of format {found}, this version reads {FORMAT}: move the folder away and run"
+                    " python ingest.py"
+                )
+        except BaseException:
+            self._connection.close()
+            raise
+
+    @contextmanager
+    def _named(self) -> Iterator[None]:
+        """SQLite's complaints of a damaged file, told so that a person can act on them."""
+        try:
+            yield
+        except sqlite3.OperationalError as error:
+            if "locked" in str(error) or "busy" in str(error):
+                raise
+            raise IndexDamaged(self._damage(error)) from error
+        except sqlite3.DatabaseError as error:
+            raise IndexDamaged(self._damage(error)) from error
+
+    def _damage(self, error: Exception) -> str:
+        return (
+            f"{self.path}: damaged ({error}): restore it from a copy, or move the index folder away and run"
+            " python ingest.py"
+        )
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def __enter__(self) -> "Catalog":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    @contextmanager
+    def reading(self) -> Iterator[None]:
+        """One state of the catalog, whatever is committed meanwhile."""
+        with self._named():
+            self._connection.execute("BEGIN")
+            try:
+                self.meta("generation")  # the first read fixes the state
+                yield
+            finally:
+                self._connection.execute("ROLLBACK")
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """Everything in here is committed, or nothing."""
+        with self._named():
+            self._connection.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._connection.execute("ROLLBACK")
+                raise
+            self._connection.execute("COMMIT")
+
+    # What the index is
+
+    def meta(self, key: str) -> str:
+        """A value of the `meta` table; empty where there is none."""
+        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        return row[0] if row else ""
+
+    def set_meta(self, key: str, value: str) -> None:
+        """Within `writing`."""
+        self._connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (key, value))
+
+    @property
+    def generation(self) -> int:
+        """The current generation; 0 before the first."""
+        return int(self.meta("generation"))
+
+    def reserve(self, counter: str, count: int = 1) -> int:
+        """The first of `count` numbers that nobody else will get, in this run or after a crash."""
+        with self.writing():
+            first = int(self.meta(counter))
+            self.set_meta(counter, str(first + count))
+        return first
+
+    def counts(self) -> dict[str, int]:
+        """How many documents, passages and terms there are."""
+        ((documents, passages, terms),) = self._connection.execute(
+            "SELECT (SELECT count(*) FROM documents), count(*), coalesce(sum(terms), 0) FROM passages"
+        )
+        return {"documents": documents, "passages": passages, "terms": terms}
+
+    # Documents
+
+    def files(self) -> dict[str, FileState]:
+        """Source → what is known of its file."""
+        rows = self._connection.execute("SELECT source, size, modified, looked, sha256 FROM documents")
+        return {row[0]: FileState(*row) for row in rows}
+
+    def document(self, source: str) -> Document | None:
+        """The document as it was indexed. Raises `IndexDamaged` if its text is not the one committed."""
+        row = self._one(
+            "SELECT title, media_type, sha256, text, sections, pages, remarks, text_sha256 FROM documents"
+            " WHERE source = ?",
+            source,
+        )
+        if row is None:
+            return None
+        title, media_type, sha256, text, sections, pages, remarks, text_sha256 = row
+        if hashlib.sha256(_bytes(text)).digest() != text_sha256:
+            raise IndexDamaged(f"{self.path}: the text of {source} is damaged: run python ingest.py --rebuild")
+        return Document(
+            source,
+            title,
+            media_type,
+            sha256,
+            text,
+            tuple(Section(start, tuple(heading)) for start, heading in json.loads(sections)),
+            tuple(Page(*page) for page in json.loads(pages)),
+            tuple(json.loads(remarks)),
+        )
+
+    def skipped(self) -> dict[str, str]:
+        """Source → why it was not indexed."""
+        return dict(self._connection.execute("SELECT source, reason FROM skipped ORDER BY source"))
+
+    def remarks(self) -> dict[str, list[str]]:
+        """Source → what a person should know of how it was read."""
+        rows = self._connection.execute("SELECT source, remarks FROM documents WHERE remarks <> '[]' ORDER BY source")
+        return {source: json.loads(remarks) for source, remarks in rows}
+
+    def put_document(self, new: NewDocument) -> None:
+        """Add or replace a document and its passages. Within `writing`."""
+        document, state = new.document, new.state
+        self.remove_document(document.source)
+        cursor = self._connection.execute(
+            "INSERT INTO documents (source, size, modified, looked, sha256, title, media_type, text, text_sha256,"
+            " sections, pages, remarks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                document.source,
+                state.size,
+                state.modified,
+                state.looked,
+                document.sha256,
+                document.title,
+                document.media_type,
+                document.text,
+                hashlib.sha256(_bytes(document.text)).digest(),
+                json.dumps([[section.start, section.heading] for section in document.sections]),
+                json.dumps([[page.number, page.start, page.end] for page in document.pages]),
+                json.dumps(document.remarks),
+            ),
+        )
+        self._connection.executemany(
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            [_passage_row(cursor.lastrowid or 0, passage) for passage in new.passages],
+        )
+
+    def remove_document(self, source: str) -> None:
+        """With its passages. Within `writing`."""
+        self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
+
+    def rename_document(self, old: str, new: FileState) -> None:
+        """Within `writing`."""
+        self._connection.execute(
+            "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
+            (new.source, new.size, new.modified, new.looked, old),
+        )
+
+    def touch(self, states: Iterable[FileState]) -> None:
+        """Note that files were looked at and have not changed. Within `writing`."""
+        self._connection.executemany(
+            "UPDATE documents SET size = ?, modified = ?, looked = ? WHERE source = ?",
+            [(state.size, state.modified, state.looked, state.source) for state in states],
+        )
+
+    def put_skipped(self, skipped: Mapping[str, str]) -> None:
+        """Replace the list of what was skipped. Within `writing`."""
+        self._connection.execute("DELETE FROM skipped")
+        self._connection.executemany("INSERT INTO skipped VALUES (?, ?)", sorted(skipped.items()))
+
+    # Passages
+
+    def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
+        """The passages with these ids, in order of source and start; those not there are left out."""
+        rows = self._connection.execute(
+            f"{_SELECT_PASSAGE} WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY d.source, p.start",
+            (json.dumps(list(ids)),),
+        )
+        return [_stored_passage(row) for row in rows]
+
+    def all_passages(self) -> Iterator[StoredPassage]:
+        """Every passage, in order of id."""
+        for row in self._connection.execute(f"{_SELECT_PASSAGE} ORDER BY p.id"):
+            yield _stored_passage(row)
+
+    def passage_ids(self, sources: Iterable[str]) -> set[int]:
+        """Ids of all passages of these sources."""
+        rows = self._connection.execute(
+            "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document"
+            " WHERE d.source IN (SELECT value FROM json_each(?))",
+            (json.dumps(list(sources)),),
+        )
+        return {row[0] for row in rows}
+
+    # Vectors
+
+    def locations(self) -> dict[bytes, Location]:
+        """Where each record lies, by key."""
+        rows = self._connection.execute("SELECT key, segment, offset, length FROM vectors")
+        return {row[0]: Location(*row[1:]) for row in rows}
+
+    def committed_ends(self) -> dict[int, int]:
+        """Segment → end of its last committed record."""
+        return dict(self._connection.execute("SELECT segment, max(offset + length) FROM vectors GROUP BY segment"))
+
+    def put_vectors(self, records: Iterable[tuple[bytes, Location]]) -> None:
+        """Within `writing`, after the segment was flushed."""
+        self._connection.executemany(
+            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", [(key, *location) for key, location in records]
+        )
+
+    def remove_vectors(self, keys: Iterable[bytes]) -> None:
+        """Within `writing`."""
+        self._connection.executemany("DELETE FROM vectors WHERE key = ?", [(key,) for key in keys])
+
+    def live_bytes(self) -> dict[int, int]:
+        """Segment → bytes of records that some passage uses."""
+        rows = self._connection.execute(
+            "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment"
+        )
+        return dict(rows)
+
+    def live_keys(self, segment: int) -> list[tuple[bytes, Location]]:
+        """Records of a segment that some passage uses."""
+        rows = self._connection.execute(
+            "SELECT key, segment, offset, length FROM vectors WHERE segment = ?"
+            " AND key IN (SELECT key FROM passages) ORDER BY offset",
+            (segment,),
+        )
+        return [(row[0], Location(*row[1:])) for row in rows]
+
+    def dead_keys(self, segment: int) -> list[bytes]:
+        """Records of a segment that no passage uses."""
+        rows = self._connection.execute(
+            "SELECT key FROM vectors WHERE segment = ? AND key NOT IN (SELECT key FROM passages)", (segment,)
+        )
+        return [row[0] for row in rows]
+
+    # Health
+
+    def complaints(self) -> list[str]:
+        """What SQLite's own check finds wrong; empty when all is well."""
+        with self._named():
+            found = [row[0] for row in self._connection.execute("PRAGMA integrity_check")]
+        return [] if found == ["ok"] else found
+
+    def checkpoint(self) -> None:
+        """Fold the write-ahead log into the catalog, so that deleted text is gone from both."""
+        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+    def _one(self, statement: str, *values: object) -> tuple[Any, ...] | None:
+        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
+        return row
+
+
+_SELECT_PASSAGE = (
+    "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.first_page, p.last_page, p.sentences,"
+    " p.terms, p.key, v.segment, v.offset, v.length, p.text_sha256, d.sha256"
+    " FROM passages p JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.key = p.key"
+)
+
+
+def _passage_row(document: int, new: NewPassage) -> tuple:
+    passage = new.passage
+    first, last = passage.pages or (None, None)
+    flat = [offset for span in passage.sentences for offset in span]
+    return (
+        new.id,
+        document,
+        passage.start,
+        passage.end,
+        passage.text,
+        hashlib.sha256(_bytes(passage.text)).digest(),
+        json.dumps(passage.heading),
+        first,
+        last,
+        struct.pack(f"<{len(flat)}I", *flat),
+        new.terms,
+        new.key,
+    )
+
+
+def _stored_passage(row: tuple) -> StoredPassage:
+    (id_, source, start, end, text, title, heading, first, last, sentences, terms, key, *rest) = row
+    segment, offset, length, text_sha256, file_sha256 = rest
+    flat = struct.unpack(f"<{len(sentences) // 4}I", sentences)
+    passage = Passage(
+        source,
+        start,
+        end,
+        text,
+        title,
+        tuple(json.loads(heading)),
+        None if first is None else (first, last),
+        tuple(zip(flat[::2], flat[1::2], strict=True)),
+    )
+    location = None if segment is None else Location(segment, offset, length)
+    return StoredPassage(id_, passage, terms, key, location, text_sha256, file_sha256)
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode("utf-8")

@@ -1,0 +1,40 @@
+"""The nearest vectors: FAISS. Derived; `distance` exists only here, and here it is a cosine."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import faiss
+import numpy as np
+
+FILE = "exact.faiss"
+
+
+def build(folder: Path, chunks: Iterable[tuple[np.ndarray, np.ndarray]], previous: Path | None) -> None:
+    """Write the index in the folder `previous`, if given, with `chunks` added.
+
+    A chunk is passage ids, int64 of shape (n,), and unit vectors, float32 of shape (n, dim).
+    """
+    index = faiss.read_index(str(previous / FILE)) if previous else None
+    for ids, vectors in chunks:
+        index = index or faiss.index_factory(vectors.shape[1], "IDMap2,SQfp16", faiss.METRIC_INNER_PRODUCT)
+        index.add_with_ids(vectors, ids)
+    if index is None:
+        raise ValueError("an index holds at least one vector")
+    folder.mkdir(exist_ok=True)
+    faiss.write_index(index, str(folder / FILE))
+
+
+class DenseIndex:
+    """An opened index. Safe to share between threads."""
+
+    def __init__(self, folder: Path) -> None:
+        """Raises `RuntimeError` for a file that FAISS cannot read."""
+        self._index = faiss.read_index(str(folder / FILE))
+
+    def __len__(self) -> int:
+        return self._index.ntotal
+
+    def search(self, vector: np.ndarray, count: int) -> list[int]:
+        """Ids of the passages nearest by cosine, the nearest first."""
+        _, ids = self._index.search(vector[None, :], min(count, len(self)))
+        return [int(id_) for id_ in ids[0] if id_ >= 0]

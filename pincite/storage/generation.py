@@ -1,0 +1,313 @@
+"""Generations: the derived half of an index, one folder for each committed state, never changed.
+
+    index/
+      catalog.sqlite         truth
+      vectors/000001.seg     truth
+      writer.lock            held by the one process that writes
+      generations/000012/    dense/, lexical/, manifest.json, lock
+
+Readers hold `lock` shared for the time of one answer; a sweeper that gets it alone may delete.
+"""
+
+import fcntl
+import hashlib
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+from filelock import FileLock, Timeout
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pincite.errors import IndexBusy, IndexMismatch
+from pincite.storage import dense, lexical
+from pincite.storage.catalog import FORMAT, Catalog, StoredPassage
+from pincite.storage.vectors import CorruptRecord, SegmentReader, segment_path
+
+MANIFEST = "manifest.json"
+LOCK = "lock"
+_CHUNK = 4096
+
+
+class DerivedDamaged(Exception):
+    """A derived file is missing or not what the manifest says. Never shown: it is built again."""
+
+
+class Recipe(BaseModel):
+    """Everything besides the documents that decides what an index holds."""
+
+    model_config = ConfigDict(frozen=True)
+    format: int = FORMAT
+    model: str
+    weights_sha256: str
+    passage_tokens: int
+    analyzer: str = lexical.ANALYZER
+
+    def check(self, built: "Recipe", folder: Path) -> None:
+        """Raise `IndexMismatch`, naming the first difference, unless `built` is the same."""
+        for key, asked in self.model_dump().items():
+            found = getattr(built, key)
+            if found != asked and key != "model":  # a model is its weights, whatever it is called
+                name = f"{key} ({built.model} → {self.model})" if key == "weights_sha256" else key
+                raise IndexMismatch(
+                    f"{folder}: built with {name} {_short(found)}, the settings ask for {_short(asked)}: run"
+                    " python ingest.py --rebuild"
+                )
+
+
+def _short(value: object) -> str:
+    text = str(value)
+    return f"{text[:12]}…" if len(text) == 64 else text
+
+
+class FileStamp(BaseModel):
+    """What a derived file must be."""
+
+    model_config = ConfigDict(frozen=True)
+    size: int
+    sha256: str
+
+
+class Manifest(BaseModel):
+    """What a generation says of itself."""
+
+    model_config = ConfigDict(frozen=True)
+    generation: int
+    built_at: datetime
+    recipe: Recipe
+    documents: int
+    passages: int
+    terms: int
+    """Sum over all passages of their length in terms."""
+    files: dict[str, FileStamp]
+
+
+@dataclass(frozen=True, slots=True)
+class IndexFolder:
+    """Where everything lies."""
+
+    path: Path
+
+    @property
+    def vectors(self) -> Path:
+        return self.path / "vectors"
+
+    @property
+    def generations(self) -> Path:
+        return self.path / "generations"
+
+    def generation(self, number: int) -> Path:
+        """The folder of one generation."""
+        return self.generations / f"{number:06}"
+
+    @contextmanager
+    def writer(self) -> Iterator[None]:
+        """The right to write, which a process that dies gives back.
+
+        Raises `IndexBusy` if another process has it.
+        """
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+        os.chmod(self.path, 0o700)
+        lock = FileLock(self.path / "writer.lock")
+        try:
+            lock.acquire(timeout=0)
+        except Timeout as error:
+            raise IndexBusy(f"{self.path}: another process is writing this index: wait until it is done") from error
+        try:
+            yield
+        finally:
+            lock.release()
+
+
+@contextmanager
+def shared(folder: Path) -> Iterator[None]:
+    """Keep a generation from being swept. Raises `DerivedDamaged` if it is not there."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise DerivedDamaged(str(error)) from error
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """An opened generation."""
+
+    manifest: Manifest
+    dense: dense.DenseIndex
+    lexical: lexical.LexicalIndex
+
+
+def open_generation(folder: Path) -> Generation:
+    """Open for reading. Raises `DerivedDamaged` where sizes, headers or counts are not right."""
+    manifest = read_manifest(folder)
+    check_sizes(folder, manifest)
+    try:
+        opened = Generation(manifest, dense.DenseIndex(folder / "dense"), lexical.LexicalIndex(folder / "lexical"))
+    except (RuntimeError, ValueError, OSError) as error:
+        raise DerivedDamaged(f"{folder}: {error}") from error
+    if not len(opened.dense) == len(opened.lexical) == manifest.passages:
+        raise DerivedDamaged(f"{folder}: {len(opened.dense)} vectors, {len(opened.lexical)} texts")
+    return opened
+
+
+def read_manifest(folder: Path) -> Manifest:
+    """Raises `DerivedDamaged` for one that is missing or cannot be read."""
+    try:
+        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+    except (OSError, ValidationError) as error:
+        raise DerivedDamaged(f"{folder / MANIFEST}: {str(error).splitlines()[0]}") from error
+
+
+def check_sizes(folder: Path, manifest: Manifest) -> None:
+    """Raises `DerivedDamaged` for a file that is missing or not of its size."""
+    for name, stamp in manifest.files.items():
+        path = folder / name
+        if not path.is_file() or path.stat().st_size != stamp.size:
+            raise DerivedDamaged(f"{path}: missing or not {stamp.size} bytes long")
+
+
+def altered_files(folder: Path, manifest: Manifest) -> list[str]:
+    """Names of the files that are missing or not, byte for byte, what the manifest says."""
+    return [
+        name
+        for name, stamp in manifest.files.items()
+        if not (folder / name).is_file() or _stamp(folder / name) != stamp
+    ]
+
+
+def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, previous: int | None) -> None:
+    """Build generation `number` from what `catalog` sees, and flush it to the disk.
+
+    `previous` is a sound generation all of whose passages are still there: its files are linked,
+    and only passages with higher ids are added. With None, everything is built anew.
+
+    Raises `CorruptRecord` where a vector cannot be read; the caller then embeds it again.
+    """
+    folder = index.generation(number)
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(parents=True)
+    (folder / LOCK).touch(mode=0o600)
+    before = index.generation(previous) if previous is not None else None
+    after_id = int(catalog.meta("last_passage") or 0) if before else 0
+    new = [passage for passage in catalog.all_passages() if passage.id > after_id]
+    if before:
+        _link(before / "lexical", folder / "lexical")
+    if before and not new:
+        _link(before / "dense", folder / "dense")
+    else:
+        lexical.build(
+            folder / "lexical",
+            ((stored.id, stored.passage.indexed_text) for stored in new),
+        )
+        _build_dense(index, folder / "dense", new, before)
+    _write_manifest(folder, catalog, number, recipe)
+
+
+def _build_dense(index: IndexFolder, folder: Path, new: list[StoredPassage], before: Path | None) -> None:
+    reader = SegmentReader(index.vectors)
+    try:
+        chunks = (_chunk(reader, new[first : first + _CHUNK]) for first in range(0, len(new), _CHUNK))
+        dense.build(folder, chunks, before / "dense" if before else None)
+    finally:
+        reader.close()
+
+
+def _chunk(reader: SegmentReader, passages: list[StoredPassage]) -> tuple[np.ndarray, np.ndarray]:
+    vectors = []
+    for stored in passages:
+        if stored.location is None:
+            raise CorruptRecord("not there")
+        vectors.append(reader.read(stored.location, stored.key).vector)
+    return np.array([stored.id for stored in passages], dtype=np.int64), np.stack(vectors)
+
+
+def _link(source: Path, target: Path) -> None:
+    """The files of a derived index by hard link; tantivy's small JSON files, which it rewrites, by copy."""
+    target.mkdir()
+    for path in source.iterdir():
+        if path.name.endswith(".lock"):
+            continue
+        if path.name.endswith(".json"):
+            shutil.copy2(path, target / path.name)
+        else:
+            os.link(path, target / path.name)
+
+
+def _write_manifest(folder: Path, catalog: Catalog, number: int, recipe: Recipe) -> None:
+    """Flush every file, then the manifest that describes them, then the folders."""
+    files = {}
+    for part in ("dense", "lexical"):
+        for path in sorted((folder / part).iterdir()):
+            if not path.name.endswith(".lock"):
+                _flush(path)
+                files[f"{part}/{path.name}"] = _stamp(path)
+        _flush(folder / part)
+    manifest = Manifest(generation=number, built_at=datetime.now(UTC), recipe=recipe, files=files, **catalog.counts())
+    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
+    for path in (folder / MANIFEST, folder, folder.parent):
+        _flush(path)
+
+
+def _stamp(path: Path) -> FileStamp:
+    with path.open("rb") as file:
+        return FileStamp(size=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+
+
+def _flush(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> None:
+    """Delete what no reader can need: dead runs' generations, old ones, and segments they alone used.
+
+    The caller holds the writer's lock.
+    """
+    older = False
+    for folder in sorted(index.generations.glob("[0-9]*")):
+        number = int(folder.name)
+        if number > current or (number < current and _is_unused(folder)):
+            shutil.rmtree(folder)
+        older = older or (number < current and folder.exists())
+    if not older:  # a reader of an older generation may still read its segments
+        for path in index.vectors.glob("*.seg"):
+            if path.stem.isdigit() and int(path.stem) not in segments_in_use:
+                path.unlink()
+
+
+def _is_unused(folder: Path) -> bool:
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
+    except OSError:
+        return True
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        return True
+    except BlockingIOError:
+        return False
+    finally:
+        os.close(descriptor)
+
+
+def short_segments(index: IndexFolder, catalog: Catalog) -> list[str]:
+    """What is wrong with the segments at a glance: those missing or shorter than was committed."""
+    wrong = []
+    for number, end in catalog.committed_ends().items():
+        path = segment_path(index.vectors, number)
+        if not path.is_file():
+            wrong.append(f"{path}: missing")
+        elif path.stat().st_size < end:
+            wrong.append(f"{path}: {path.stat().st_size} bytes, {end} were committed")
+    return wrong

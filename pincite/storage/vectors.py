@@ -1,0 +1,194 @@
+"""Segments: append-only files of vector records. The expensive part of an index, kept once.
+
+A segment begins with 8 bytes that name its format. A record is
+
+    magic 4 · payload length 4 · key 32 · dim 2 · sentences 2 · payload · CRC-32 4
+
+little-endian, the checksum over everything before it. The payload is the passage's unit vector in
+float16, then one sentence after the other: a float32 scale and its unit vector in int8, so that
+`scale * int8` is the vector. The key is a hash of what was embedded and by which model.
+"""
+
+import os
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+SEGMENT_MAGIC = b"PINCSEG1"
+_RECORD_MAGIC = b"VREC"
+_HEADER = struct.Struct("<4sI32sHH")
+_CHECKSUM = struct.Struct("<I")
+_FULL = 256 * 2**20
+"""A segment that has grown past this is closed and the next one begun."""
+
+
+class Location(NamedTuple):
+    """Where a record lies."""
+
+    segment: int
+    offset: int
+    length: int
+
+
+class Record(NamedTuple):
+    """A passage's vectors. `vector` is float32 of shape (dim,), `sentences` of (sentences, dim)."""
+
+    key: bytes
+    vector: np.ndarray
+    sentences: np.ndarray
+
+
+class CorruptRecord(Exception):
+    """A record that is not what was written; it is embedded again."""
+
+
+def encode(record: Record) -> bytes:
+    """The bytes of a record."""
+    peaks = np.abs(record.sentences).max(axis=1, initial=1e-12).astype(np.float32)
+    scales = peaks / np.float32(127)
+    steps = np.rint(record.sentences / scales[:, None]).astype(np.int8)
+    parts = [record.vector.astype("<f2").tobytes()]
+    for scale, row in zip(scales, steps, strict=True):
+        parts += [struct.pack("<f", scale), row.tobytes()]
+    payload = b"".join(parts)
+    header = _HEADER.pack(_RECORD_MAGIC, len(payload), record.key, len(record.vector), len(record.sentences))
+    return header + payload + _CHECKSUM.pack(zlib.crc32(header + payload))
+
+
+def decode(data: bytes) -> Record:
+    """The record in `data`. Raises `CorruptRecord` unless every byte is as it was written."""
+    if len(data) < _HEADER.size + _CHECKSUM.size:
+        raise CorruptRecord("too short")
+    body, (checksum,) = data[: -_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size :])
+    if zlib.crc32(body) != checksum:
+        raise CorruptRecord("checksum differs")
+    magic, length, key, dim, sentences = _HEADER.unpack_from(body)
+    if magic != _RECORD_MAGIC or length != len(body) - _HEADER.size:
+        raise CorruptRecord("not a record")
+    vector = np.frombuffer(body, "<f2", dim, _HEADER.size).astype(np.float32)
+    row = np.dtype([("scale", "<f4"), ("steps", "i1", (dim,))])
+    rows = np.frombuffer(body, row, sentences, _HEADER.size + 2 * dim)
+    return Record(key, vector, rows["steps"] * rows["scale"][:, None])
+
+
+class SegmentReader:
+    """Reads records. Safe to share between threads; keeps its files open until closed."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._files: dict[int, int] = {}
+
+    def read(self, location: Location, key: bytes) -> Record:
+        """Raises `CorruptRecord` where the record is missing, damaged or another one's."""
+        record = decode(self.read_bytes(location))
+        if record.key != key:
+            raise CorruptRecord("another record's")
+        return record
+
+    def read_bytes(self, location: Location) -> bytes:
+        """The record as it lies there, unchecked. Raises `CorruptRecord` where there is none."""
+        try:
+            if location.segment not in self._files:
+                path = segment_path(self._folder, location.segment)
+                self._files[location.segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            return os.pread(self._files[location.segment], location.length, location.offset)
+        except OSError as error:
+            raise CorruptRecord(str(error)) from error
+
+    def close(self) -> None:
+        """Close every file."""
+        while self._files:
+            os.close(self._files.popitem()[1])
+
+
+def trim(folder: Path, committed: Mapping[int, int]) -> None:
+    """Cut off what lies past the last committed record of each segment: a dead run's.
+
+    `committed`: segment → end of its last committed record.
+    """
+    for number in segment_numbers(folder):
+        path = segment_path(folder, number)
+        end = max(committed.get(number, 0), len(SEGMENT_MAGIC))
+        if path.stat().st_size > end:
+            os.truncate(path, end)
+
+
+class SegmentWriter:
+    """Appends records to trimmed segments. One at a time, by the writer's lock."""
+
+    def __init__(self, folder: Path, committed: Mapping[int, int]) -> None:
+        """A last segment that is missing, full or shorter than was committed is not appended to."""
+        folder.mkdir(exist_ok=True)
+        self._folder = folder
+        self._number = max({*segment_numbers(folder), *committed}, default=1)
+        path = segment_path(folder, self._number)
+        size = path.stat().st_size if path.is_file() else 0
+        if size >= _FULL or size < committed.get(self._number, 0):
+            self._number += 1
+        self._open()
+
+    def _open(self) -> None:
+        self._file = segment_path(self._folder, self._number).open("ab")
+        if self._file.tell() == 0:
+            self._file.write(SEGMENT_MAGIC)
+
+    def append(self, record: Record) -> Location:
+        """Write a record after the last one; it counts once `flush` has returned."""
+        return self.append_bytes(encode(record))
+
+    def append_bytes(self, data: bytes) -> Location:
+        """The same for a record as it was read."""
+        if self._file.tell() + len(data) > _FULL and self._file.tell() > len(SEGMENT_MAGIC):
+            self.begin_segment()
+        location = Location(self._number, self._file.tell(), len(data))
+        self._file.write(data)
+        return location
+
+    def begin_segment(self) -> int:
+        """Close the segment and begin the next; returns its number."""
+        self.close()
+        self._number += 1
+        self._open()
+        return self._number
+
+    def flush(self) -> None:
+        """Everything appended is on the disk when this returns."""
+        self._file.flush()
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        """Flush and close."""
+        self.flush()
+        self._file.close()
+
+
+def segment_path(folder: Path, number: int) -> Path:
+    """`000001.seg` and so on."""
+    return folder / f"{number:06}.seg"
+
+
+def segment_numbers(folder: Path) -> list[int]:
+    """The segments that are there, in order."""
+    return sorted(int(path.stem) for path in folder.glob("*.seg") if path.stem.isdigit())
+
+
+def scan(folder: Path, number: int) -> Iterator[tuple[bytes, Location]]:
+    """Key and place of every sound record, from the file alone: for an index that lost its catalog."""
+    data = segment_path(folder, number).read_bytes()
+    position = len(SEGMENT_MAGIC)
+    while position + _HEADER.size <= len(data):
+        magic, length, key, _, _ = _HEADER.unpack_from(data, position)
+        total = _HEADER.size + length + _CHECKSUM.size
+        if magic != _RECORD_MAGIC or position + total > len(data):
+            return
+        try:
+            decode(data[position : position + total])
+        except CorruptRecord:
+            pass
+        else:
+            yield key, Location(number, position, total)
+        position += total

@@ -1,0 +1,176 @@
+"""How a corpus folder differs from what is indexed: by size, time and SHA-256."""
+
+import hashlib
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from pincite import reading
+from pincite.errors import CorpusError, Inaccessible, Unreadable
+from pincite.storage import Catalog, FileState
+
+_UNSURE = 2_000_000_000
+"""A file changed within 2 s before it was looked at may have changed again unnoticed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """What a sync would do. All lists are in order of source."""
+
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    moved: list[tuple[str, str]] = field(default_factory=list)
+    """(old source, new source) of files with the same content and kind."""
+    removed: list[str] = field(default_factory=list)
+    unchanged: int = 0
+    skipped: dict[str, str] = field(default_factory=dict)
+    """Source → reason."""
+    unread: dict[str, str] = field(default_factory=dict)
+    """Folder that could not be listed → reason. What is indexed of it stays."""
+    states: dict[str, FileState] = field(default_factory=dict)
+    """Source → state of every file that had to be hashed."""
+
+    def is_empty(self) -> bool:
+        """Whether the index already holds what the corpus holds."""
+        return not (self.added or self.changed or self.moved or self.removed)
+
+
+def compare(corpus: Path, max_megabytes: int, catalog: Catalog | None, *, rebuild: bool = False) -> Difference:
+    """How the corpus folder differs from the catalog; with `rebuild`, every known file has changed."""
+    known = catalog.files() if catalog else {}
+    found = Difference()
+    candidates: list[FileState] = []
+    unchanged = 0
+    present: set[str] = set()
+    for source, info in _walk(corpus, found.skipped, found.unread):
+        reason = _reason_to_skip(source, info, max_megabytes)
+        if reason:
+            found.skipped[source] = reason
+            continue
+        before = known.get(source)
+        if before and not rebuild and _is_surely_unchanged(before, info):
+            present.add(source)
+            unchanged += 1
+            continue
+        try:
+            state = _state(corpus, source, info)
+        except Inaccessible as error:
+            stays = "; the indexed version stays" if before else ""
+            found.skipped[source] = f"{error}{stays}"
+            if before:
+                present.add(source)
+                unchanged += 1
+            continue
+        except Unreadable as error:
+            found.skipped[source] = str(error)
+            continue
+        present.add(source)
+        found.states[source] = state
+        if before and before.sha256 == state.sha256 and not rebuild:
+            unchanged += 1
+        elif before:
+            found.changed.append(source)
+        else:
+            candidates.append(state)
+    gone = [s for s in known if s not in present and not _is_below(s, found.unread)]
+    kept = sum(1 for s in known if s not in present and _is_below(s, found.unread))
+    _pair_moves(found, candidates, [known[source] for source in sorted(gone)])
+    return replace(
+        found,
+        added=sorted(found.added),
+        moved=sorted(found.moved),
+        unchanged=unchanged + kept,
+        skipped=dict(sorted(found.skipped.items())),
+    )
+
+
+def holds_documents(corpus: Path) -> bool:
+    """Whether the folder holds at least one file that a reader could be tried on."""
+    return any(_reason_to_skip(source, info) is None for source, info in _walk(corpus, {}, {}))
+
+
+def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iterator[tuple[str, os.stat_result]]:
+    """(source, stat) of everything that is no folder, in order; hidden things are noted in `skipped`."""
+    pending = [""]
+    while pending:
+        folder = pending.pop()
+        try:
+            with os.scandir(corpus / folder) as listing:
+                entries = sorted(listing, key=lambda entry: entry.name)
+        except OSError as error:
+            if not folder:
+                raise CorpusError(f"{corpus}: cannot be listed ({error.strerror}): mend its permissions") from error
+            unread[folder] = f"cannot be listed ({error.strerror})"
+            continue
+        below = []
+        for entry in entries:
+            source = f"{folder}/{entry.name}" if folder else entry.name
+            if not _is_text(source):
+                skipped[source.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
+            elif entry.name.startswith("."):
+                skipped[source] = "hidden"
+            elif entry.is_symlink():
+                skipped[source] = "symbolic link"
+            elif entry.is_dir(follow_symlinks=False):
+                below.append(source)
+            else:
+                try:
+                    yield source, entry.stat(follow_symlinks=False)
+                except FileNotFoundError:  # gone since the folder was listed
+                    continue
+        pending.extend(reversed(below))
+
+
+def _is_text(name: str) -> bool:
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _reason_to_skip(source: str, info: os.stat_result, max_megabytes: int = 2**40) -> str | None:
+    """Why a file is not read, or None. Decided without opening it."""
+    if not stat.S_ISREG(info.st_mode):
+        return "not a regular file"
+    suffix = Path(source).suffix.lower()
+    if suffix not in reading.READERS:
+        return f"no reader for {suffix or 'files without an ending'}"
+    if info.st_size > max_megabytes * 2**20:
+        return f"larger than {max_megabytes} MB (sync.max_megabytes)"
+    return "empty" if info.st_size == 0 else None
+
+
+def _is_surely_unchanged(before: FileState, info: os.stat_result) -> bool:
+    same = before.size == info.st_size and before.modified == info.st_mtime_ns
+    return same and before.looked - before.modified > _UNSURE
+
+
+def _state(corpus: Path, source: str, info: os.stat_result) -> FileState:
+    looked = time.time_ns()
+    digest = hashlib.sha256(reading.read_bytes(corpus / source)).hexdigest()
+    return FileState(source, info.st_size, info.st_mtime_ns, looked, digest)
+
+
+def _is_below(source: str, folders: Iterable[str]) -> bool:
+    return any(source.startswith(f"{folder}/") for folder in folders)
+
+
+def _pair_moves(found: Difference, candidates: list[FileState], gone: list[FileState]) -> None:
+    """A new file with the content and ending of one that is gone is that one, moved."""
+    by_content: dict[tuple[str, str], list[FileState]] = {}
+    for old in reversed(gone):
+        by_content.setdefault((old.sha256, Path(old.source).suffix.lower()), []).append(old)
+    moved: set[str] = set()
+    for new in candidates:
+        olds = by_content.get((new.sha256, Path(new.source).suffix.lower()))
+        if olds:
+            old = olds.pop()
+            moved.add(old.source)
+            found.moved.append((old.source, new.source))
+        else:
+            found.added.append(new.source)
+    found.removed.extend(old.source for old in gone if old.source not in moved)

@@ -1,0 +1,253 @@
+"""One run of a writer: from a difference to a committed generation."""
+
+import hashlib
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import islice
+from pathlib import Path
+
+from pincite import embedding, reading
+from pincite.embedding import Embedder
+from pincite.errors import Inaccessible, Unreadable
+from pincite.passages import cut
+from pincite.settings import Settings
+from pincite.storage import (
+    Catalog,
+    CorruptRecord,
+    DerivedDamaged,
+    FileState,
+    IndexFolder,
+    NewDocument,
+    NewPassage,
+    Recipe,
+    Record,
+    SegmentReader,
+    SegmentWriter,
+    generation,
+    lexical,
+    vectors,
+)
+from pincite.sync.difference import Difference
+from pincite.types import Passage
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage (`read`, `embed`, `commit`), how many are done, and of how many."""
+
+_BATCH = 256
+"""Vector records between two commits: what a run that dies loses at most."""
+_DEAD_SHARE = 0.3
+
+
+class Run:
+    """Applies one difference, under the writer's lock."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        index: IndexFolder,
+        catalog: Catalog,
+        recipe: Recipe,
+        embedder: Embedder | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self._settings = settings
+        self._index = index
+        self._catalog = catalog
+        self._recipe = recipe
+        self._embedder = embedder
+        self._progress = progress or (lambda _stage, _done, _total: None)
+
+    def apply(self, difference: Difference, corpus: Path, *, anew: bool = False) -> tuple[Difference, int]:
+        """Bring the index to the state of the corpus; `anew` builds the derived files from nothing.
+
+        Returns the difference as it was found when the files were read, and how many passages
+        were embedded.
+        """
+        catalog = self._catalog
+        vectors.trim(self._index.vectors, catalog.committed_ends())
+        difference, documents = self._read(difference, corpus)
+        current = catalog.generation
+        anew = anew or not (current and self._is_intact(current))
+        embedded = 0
+        if difference.is_empty() and (not anew or current == 0):
+            self._note(difference)
+        else:
+            gone = [*difference.removed, *difference.changed]
+            # What is gone must be gone from the derived files too, so they are built anew.
+            anew = anew or bool(catalog.passage_ids(gone)) or self._is_altered(current)
+            embedded = self._embed(self._unembedded(documents, gone, everything=anew))
+            self._commit(difference, documents, None if anew else current)
+        generation.sweep(self._index, catalog.generation, set(catalog.committed_ends()))
+        catalog.checkpoint()
+        return difference, embedded
+
+    # Reading
+
+    def _read(self, difference: Difference, corpus: Path) -> tuple[Difference, list[NewDocument]]:
+        """Read and cut what was added or changed."""
+        sources = sorted([*difference.added, *difference.changed])
+        documents: list[NewDocument] = []
+        inaccessible: dict[str, str] = {}
+        unreadable: dict[str, str] = {}
+        for done, source in enumerate(sources):
+            self._progress("read", done, len(sources))
+            try:
+                documents.append(self._read_one(corpus, difference.states[source]))
+            except Inaccessible as error:
+                inaccessible[source] = str(error)
+            except Unreadable as error:
+                unreadable[source] = str(error)
+        self._progress("read", len(sources), len(sources))
+        failed = inaccessible | unreadable
+        return (
+            replace(
+                difference,
+                added=[source for source in difference.added if source not in failed],
+                changed=[source for source in difference.changed if source not in failed],
+                removed=sorted(difference.removed + [s for s in difference.changed if s in unreadable]),
+                skipped=dict(sorted((difference.skipped | failed).items())),
+                states={s: state for s, state in difference.states.items() if s not in failed},
+            ),
+            documents,
+        )
+
+    def _read_one(self, corpus: Path, state: FileState) -> NewDocument:
+        document = reading.read(corpus / state.source, state.source)
+        passages = cut(document, self._model().tokenizer.count, self._settings.passages.tokens)
+        first = self._catalog.reserve("next_passage", len(passages))
+        return NewDocument(
+            document,
+            # The bytes that were read may be newer than those that were compared.
+            replace(state, sha256=document.sha256),
+            [
+                NewPassage(first + number, passage, len(lexical.terms(passage.indexed_text)), self._key(passage))
+                for number, passage in enumerate(passages)
+            ],
+        )
+
+    def _key(self, passage: Passage) -> bytes:
+        """What decides a passage's vectors: model, context line, text, sentences."""
+        parts = (self._recipe.weights_sha256, passage.context, passage.text, repr(passage.sentences))
+        return hashlib.sha256("\0".join(parts).encode("utf-8")).digest()
+
+    # Embedding
+
+    def _model(self) -> Embedder:
+        if self._embedder is None:
+            files = embedding.find(self._settings.model.name)
+            self._embedder = embedding.open_embedder(files, self._settings.model.engine)
+        return self._embedder
+
+    def _unembedded(self, documents: list[NewDocument], gone: list[str], *, everything: bool) -> dict[bytes, Passage]:
+        """Passages without a sound record, by key: of the new documents, and with `everything` of
+        those that stay."""
+        wanted = {new.key: new.passage for document in documents for new in document.passages}
+        if everything:
+            leaving = self._catalog.passage_ids(gone)
+            staying = (stored for stored in self._catalog.all_passages() if stored.id not in leaving)
+            wanted |= {stored.key: stored.passage for stored in staying}
+        locations = self._catalog.locations()
+        reader = SegmentReader(self._index.vectors)
+
+        def is_sound(key: bytes) -> bool:
+            try:
+                return key in locations and bool(reader.read(locations[key], key))
+            except CorruptRecord:
+                return False
+
+        try:
+            return {key: passage for key, passage in wanted.items() if not is_sound(key)}
+        finally:
+            reader.close()
+
+    def _embed(self, missing: dict[bytes, Passage]) -> int:
+        """Embed, write and commit vectors batch by batch, so that a run that dies goes on from here."""
+        if not missing:
+            return 0
+        keys = list(missing)
+        writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
+        made = self._model().embed_passages(missing.values())
+        done = 0
+        self._progress("embed", 0, len(keys))
+        try:
+            while batch := list(islice(made, _BATCH)):
+                placed = [
+                    (keys[number], writer.append(Record(keys[number], embedded.vector, embedded.sentences)))
+                    for number, embedded in batch
+                ]
+                writer.flush()
+                with self._catalog.writing():
+                    self._catalog.put_vectors(placed)
+                done += len(batch)
+                self._progress("embed", done, len(keys))
+        finally:
+            writer.close()
+        return len(keys)
+
+    # Committing
+
+    def _note(self, difference: Difference) -> None:
+        """Remember what was looked at, though nothing changed."""
+        if difference.states or difference.skipped != self._catalog.skipped():
+            with self._catalog.writing():
+                self._catalog.touch(difference.states.values())
+                self._catalog.put_skipped(difference.skipped)
+
+    def _commit(self, difference: Difference, documents: list[NewDocument], previous: int | None) -> None:
+        """The one transaction that makes the new state the current one."""
+        self._progress("commit", 0, 1)
+        catalog = self._catalog
+        number = catalog.reserve("next_generation")
+        with catalog.writing():
+            for source in difference.removed:
+                catalog.remove_document(source)
+            for old, new in difference.moved:
+                catalog.rename_document(old, difference.states[new])
+            catalog.touch(difference.states.values())
+            for document in documents:
+                catalog.put_document(document)
+            catalog.put_skipped(difference.skipped)
+            self._compact()
+            generation.build(self._index, catalog, number, self._recipe, previous)
+            catalog.set_meta("generation", str(number))
+            catalog.set_meta("recipe", self._recipe.model_dump_json())
+            catalog.set_meta("last_passage", str(int(catalog.meta("next_passage")) - 1))
+        self._progress("commit", 1, 1)
+
+    def _is_intact(self, current: int) -> bool:
+        """Whether the current generation's files and the segments are there in full length."""
+        folder = self._index.generation(current)
+        try:
+            manifest = generation.read_manifest(folder)
+            generation.check_sizes(folder, manifest)
+        except DerivedDamaged:
+            return False
+        return not generation.short_segments(self._index, self._catalog)
+
+    def _is_altered(self, current: int) -> bool:
+        """Whether any byte of the files that would be used again is not as it was written."""
+        folder = self._index.generation(current)
+        return bool(generation.altered_files(folder, generation.read_manifest(folder)))
+
+    def _compact(self) -> None:
+        """Copy what lives out of segments that are mostly dead; the sweeper deletes the old ones."""
+        catalog, folder = self._catalog, self._index.vectors
+        live = catalog.live_bytes()
+        wasteful = [
+            number
+            for number in vectors.segment_numbers(folder)
+            if live.get(number, 0) < (1 - _DEAD_SHARE) * vectors.segment_path(folder, number).stat().st_size
+        ]
+        if not wasteful:
+            return
+        writer = SegmentWriter(folder, catalog.committed_ends())
+        reader = SegmentReader(folder)
+        try:
+            writer.begin_segment()
+            for number in wasteful:
+                catalog.remove_vectors(catalog.dead_keys(number))
+                for key, location in catalog.live_keys(number):
+                    catalog.put_vectors([(key, writer.append_bytes(reader.read_bytes(location)))])
+        finally:
+            reader.close()
+            writer.close()

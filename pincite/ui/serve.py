@@ -1,0 +1,31 @@
+"""Starting the page's server on a free port."""
+
+import os
+import socket
+import sys
+from pathlib import Path
+
+from pincite.errors import PinciteError
+
+APP = Path(__file__).parents[2] / "app.py"
+_TRIES = 50
+
+
+def serve(first: int) -> None:
+    """Replace this process with Streamlit's server on the first free port from `first` on."""
+    port = free_port(first)
+    command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
+    os.execv(sys.executable, command)  # noqa: S606 - our own interpreter with our own arguments
+
+
+def free_port(first: int) -> int:
+    """A port of the loopback interface; each one that is in use is named on standard error."""
+    for port in range(first, first + _TRIES):
+        with socket.socket() as probe:
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                print(f"port {port} is in use, trying {port + 1}", file=sys.stderr)
+                continue
+            return port
+    raise PinciteError(f"ports {first} to {first + _TRIES - 1} are all in use: name another with --port")
