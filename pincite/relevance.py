@@ -48,6 +48,7 @@ class Weights:
     weights: Mapping[str, float]
 
     def __call__(self, features: Features) -> float:
+        """The weighted sum."""
         return self.intercept + sum(weight * float(getattr(features, name)) for name, weight in self.weights.items())
 
 

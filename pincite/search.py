@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from pincite import citation, embedding, relevance, sync
+from pincite import citation, embedding, relevance
 from pincite.embedding import Embedder
 from pincite.errors import IndexDamaged
 from pincite.query import Query, parse
 from pincite.relevance import Candidate, Features, TermStatistics
 from pincite.settings import Settings
-from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Snapshot, StoredPassage, lexical
+from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Recipe, Snapshot, StoredPassage, lexical
 from pincite.types import Answer, Hit, Place
 
 
@@ -40,7 +40,7 @@ class Searcher:
         """Raises `ModelError`. The index itself is opened with the first question."""
         self.settings = settings
         self.embedder = embedder or embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
-        self.index = IndexReader(IndexFolder(settings.index), sync.recipe_of(settings))
+        self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
 
     def search(self, question: str, count: int | None = None) -> Answer:
         """The `count` nearest passages, whether or not they answer.
@@ -54,7 +54,9 @@ class Searcher:
         try:
             return self._answer(query, vector, count, started)
         except DerivedDamaged:
-            sync.restore(self.settings, self.embedder)
+            from pincite.sync import restore  # only now: a question should not wait for what reads documents
+
+            restore(self.settings, self.embedder)
             return self._answer(query, vector, count, started)
 
     def _answer(self, query: Query, vector: np.ndarray, count: int | None, started: float) -> Answer:

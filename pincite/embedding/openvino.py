@@ -39,6 +39,7 @@ class OpenVinoEngine:
                 "NUM_STREAMS": cores,
                 "INFERENCE_NUM_THREADS": cores,
                 "ENABLE_CPU_PINNING": False,
+                "CACHE_DIR": str(model.parent / "compiled"),
             },
         )
         self._requests = cores + 1

@@ -20,10 +20,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
-from filelock import FileLock, Timeout
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pincite import embedding
 from pincite.errors import IndexBusy, IndexMismatch
+from pincite.settings import Settings
 from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog, StoredPassage
 from pincite.storage.vectors import CorruptRecord, SegmentReader, segment_path
@@ -46,6 +47,12 @@ class Recipe(BaseModel):
     weights_sha256: str
     passage_tokens: int
     analyzer: str = lexical.ANALYZER
+
+    @classmethod
+    def of(cls, settings: Settings) -> "Recipe":
+        """The recipe of an index made with these settings."""
+        files = embedding.find(settings.model.name)
+        return cls(model=files.name, weights_sha256=files.sha256, passage_tokens=settings.passages.tokens)
 
     def check(self, built: "Recipe", folder: Path) -> None:
         """Raise `IndexMismatch`, naming the first difference, unless `built` is the same."""
@@ -94,10 +101,12 @@ class IndexFolder:
 
     @property
     def vectors(self) -> Path:
+        """The folder of the segments."""
         return self.path / "vectors"
 
     @property
     def generations(self) -> Path:
+        """The folder of all generations."""
         return self.path / "generations"
 
     def generation(self, number: int) -> Path:
@@ -110,8 +119,10 @@ class IndexFolder:
 
         Raises `IndexBusy` if another process has it.
         """
+        from filelock import FileLock, Timeout  # a tenth of a second that readers need not wait
+
         self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        os.chmod(self.path, 0o700)
+        self.path.chmod(0o700)
         lock = FileLock(self.path / "writer.lock")
         try:
             lock.acquire(timeout=0)

@@ -4,7 +4,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from pincite import embedding, reading
+from pincite import reading
 from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMismatch, IndexMissing
 from pincite.settings import Settings
@@ -13,7 +13,7 @@ from pincite.storage.catalog import FILE as CATALOG_FILE
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Progress, Run
 
-__all__ = ["Difference", "Progress", "Report", "preview", "recipe_of", "restore", "sync"]
+__all__ = ["Difference", "Progress", "Report", "preview", "restore", "sync"]
 
 _MANY = 20
 
@@ -28,12 +28,6 @@ class Report:
     embedded: int
     generation: int
     seconds: float
-
-
-def recipe_of(settings: Settings) -> Recipe:
-    """What an index is made with under these settings."""
-    files = embedding.find(settings.model.name)
-    return Recipe(model=files.name, weights_sha256=files.sha256, passage_tokens=settings.passages.tokens)
 
 
 def sync(
@@ -58,7 +52,7 @@ def sync(
     is_new = not (index.path / CATALOG_FILE).is_file()
     if is_new and not holds_documents(corpus):
         raise _nothing_to_index(corpus)
-    recipe = recipe_of(settings)
+    recipe = Recipe.of(settings)
     with index.writer():
         if is_new:
             _begin(index, corpus)
@@ -97,7 +91,7 @@ def preview(settings: Settings) -> Difference:
 def restore(settings: Settings, embedder: Embedder | None = None) -> None:
     """Build damaged derived files again from catalog and segments; the documents stay as they are."""
     index = IndexFolder(settings.index)
-    recipe = recipe_of(settings)
+    recipe = Recipe.of(settings)
     with index.writer(), Catalog(index.path, writable=True) as catalog:
         recipe.check(Recipe.model_validate_json(catalog.meta("recipe")), index.path)
         nothing = Difference(skipped=catalog.skipped())
