@@ -112,8 +112,10 @@ def trim(folder: Path, committed: Mapping[int, int]) -> None:
     """
     for number in segment_numbers(folder):
         path = segment_path(folder, number)
-        end = max(committed.get(number, 0), len(SEGMENT_MAGIC))
-        if path.stat().st_size > end:
+        size = path.stat().st_size
+        if size < len(SEGMENT_MAGIC):  # died before it had named its format: begun again when it is next opened
+            os.truncate(path, 0)
+        elif size > (end := max(committed.get(number, 0), len(SEGMENT_MAGIC))):
             os.truncate(path, end)
 
 
@@ -135,6 +137,7 @@ class SegmentWriter:
         self._file = segment_path(self._folder, self._number).open("ab")
         if self._file.tell() == 0:
             self._file.write(SEGMENT_MAGIC)
+            flush(self._folder)  # the name of a new segment must last as long as what is in it
 
     def append(self, record: Record) -> Location:
         """Write a record after the last one; it counts once `flush` has returned."""
@@ -166,6 +169,15 @@ class SegmentWriter:
         self._file.close()
 
 
+def flush(path: Path) -> None:
+    """What was written to a file, or the names in a folder, are on the disk when this returns."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def segment_path(folder: Path, number: int) -> Path:
     """`000001.seg` and so on."""
     return folder / f"{number:06}.seg"
@@ -177,18 +189,21 @@ def segment_numbers(folder: Path) -> list[int]:
 
 
 def scan(folder: Path, number: int) -> Iterator[tuple[bytes, Location]]:
-    """Key and place of every sound record, from the file alone: for an index that lost its catalog."""
+    """Key and place of every sound record, from the file alone: for an index that lost its catalog.
+
+    After a damaged record it goes on at whatever next looks like the beginning of one.
+    """
     data = segment_path(folder, number).read_bytes()
-    position = len(SEGMENT_MAGIC)
-    while position + _HEADER.size <= len(data):
-        magic, length, key, _, _ = _HEADER.unpack_from(data, position)
-        total = _HEADER.size + length + _CHECKSUM.size
-        if magic != _RECORD_MAGIC or position + total > len(data):
-            return
+    position = 0
+    while (position := data.find(_RECORD_MAGIC, position)) >= 0 and position + _HEADER.size <= len(data):
+        _, length, key, _, _ = _HEADER.unpack_from(data, position)
+        end = position + _HEADER.size + length + _CHECKSUM.size
         try:
-            decode(data[position : position + total])
+            if end > len(data):
+                raise CorruptRecord("too short")
+            decode(data[position:end])
         except CorruptRecord:
-            pass
+            position += len(_RECORD_MAGIC)
         else:
-            yield key, Location(number, position, total)
-        position += total
+            yield key, Location(number, position, end - position)
+            position = end
