@@ -29,7 +29,7 @@ def ingest(
     """Bring the index up to date with a folder of documents."""
     settings = console.settings(corpus, index)
     if dry_run:
-        difference = preview(settings)
+        difference = preview(settings, rebuild=rebuild, move_corpus=move_corpus)
         _print(_dry_json(difference) if as_json else _dry_text(difference))
     else:
         with console.progress_bar() as progress:

@@ -1,6 +1,6 @@
 """Fit `pincite/relevance.json` on collections in BEIR layout, and say how it does on those left out.
 
-    python benchmarks/fit_relevance.py FOLDER_OF_COLLECTIONS [--write]
+    python -m benchmarks.fit_relevance FOLDER_OF_COLLECTIONS [--write]
 
 Each collection is a folder with corpus.jsonl, queries.jsonl and qrels.tsv, and answers.jsonl where
 the exact answers are known. Documents are cut and embedded as `ingest.py` does; vectors are kept in
@@ -277,7 +277,7 @@ def main() -> None:
     model, weak, strong = probability_model(own, foreign, names, order)
     table = {
         "about": "Linear models over the features that pincite/relevance.py names.",
-        "command": "python benchmarks/fit_relevance.py FOLDER_OF_COLLECTIONS --write",
+        "command": "python -m benchmarks.fit_relevance FOLDER_OF_COLLECTIONS --write",
         "trained_on": names,
         "questions": {name: len(asked) for name, asked in own.items()},
         "model": embedder.files.name,

@@ -1,11 +1,20 @@
 """Whether an index is what it says: every record, every file, every place."""
 
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
 from pincite.errors import IndexDamaged
 from pincite.settings import Settings
-from pincite.storage import Catalog, CorruptRecord, DerivedDamaged, IndexFolder, SegmentReader, generation
+from pincite.storage import (
+    Catalog,
+    CorruptRecord,
+    DerivedDamaged,
+    IndexFolder,
+    SegmentReader,
+    current_generation,
+    generation,
+)
 from pincite.types import Document
 
 _INGEST = "run python ingest.py"
@@ -51,7 +60,11 @@ def examine(settings: Settings) -> Findings:
     Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged` for a catalog that cannot be read at all.
     """
     index = IndexFolder(settings.index)
-    with Catalog(index.path) as catalog, catalog.reading():
+    with Catalog(index.path) as catalog, ExitStack() as held:
+        try:
+            held.enter_context(current_generation(index, catalog))
+        except DerivedDamaged:  # there is nothing to lock
+            held.enter_context(catalog.reading())
         counts = catalog.counts()
         findings = Findings(
             catalog.generation, counts["documents"], counts["passages"], catalog.skipped(), catalog.remarks()
@@ -109,10 +122,11 @@ def _derived_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
     """Derived files that are missing, altered, or do not hold what the catalog holds."""
     folder = index.generation(catalog.generation)
     try:
-        manifest = generation.read_manifest(folder)
+        manifest = generation.read_manifest(folder, catalog.meta("manifest"))
         altered = generation.altered_files(folder, manifest)
         problems = [f"{folder / name}: missing or altered: {_REBUILD}" for name in altered]
         if not altered:
+            generation.check_files(folder, manifest)
             generation.open_generation(folder)
     except DerivedDamaged as error:
         return [f"{error}: {_INGEST}"]

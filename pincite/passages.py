@@ -23,8 +23,12 @@ SPECIAL_TOKENS = 2
 SHORTEST_PIECE = 16
 """A context line may not squeeze a passage below this many tokens."""
 
-_BLANK_LINES = re.compile(r"(?:[^\S\n]*\r?\n){2,}\s*|(?:[^\S\r]*\r){2,}\s*")
+# Tried only where white space begins, and without going back: a long stretch of it would take
+# quadratic time.
+_BLANK_LINES = re.compile(r"(?<!\s)(?:[^\S\r\n]*+(?:\r\n?+|\n)){2,}+\s*")
 _NEWLINE = re.compile(r"\r\n?|\n")
+_UNDERLINE = re.compile(r"(?:\r\n?|\n) {0,3}(?:=+|-+)[^\S\r\n]*(?=[\r\n]|\Z)")
+_WHITE_SPACE = re.compile(r"\s")
 _WRAPPED_LINE = 100
 """Lines longer than this are paragraphs that were never wrapped."""
 _LONGEST_SEGMENT = 20_000
@@ -70,15 +74,35 @@ def _reaches(document: Document) -> Iterator[tuple[int, int, tuple[str, ...], li
     start = 0
     lines: list[Span] = []
     for section, end in zip(sections, ends, strict=True):
-        newline = _NEWLINE.search(text, section.start, end)
-        line_end = newline.start() if newline else end
+        text_start = section.start
         if section.heading:
-            lines.append((section.start, line_end))
-        is_bare = not text[line_end if section.heading else section.start : end].strip()
+            text_start = _heading_end(text, section.start, end, section.heading[-1])
+            lines.append((section.start, text_start))
+        is_bare = not text[text_start:end].strip()
         if is_bare and end < len(text):
             continue
         yield start, end, section.heading, lines
         start, lines = end, []
+
+
+def _heading_end(text: str, start: int, end: int, words: str) -> int:
+    """Where the heading that begins at `start` ends: its line, its further lines, its underline."""
+    newline = _NEWLINE.search(text, start, end)
+    heading_end = newline.start() if newline else end
+    wanted, said = _letters(words), _letters(text[start:heading_end])
+    while newline and said and said != wanted and wanted.startswith(said):
+        line_start = newline.end()
+        newline = _NEWLINE.search(text, line_start, end)
+        line_end = newline.start() if newline else end
+        said += _letters(text[line_start:line_end])
+        if said == wanted:
+            heading_end = line_end
+    underline = _UNDERLINE.match(text, heading_end, end)
+    return underline.end() if underline else heading_end
+
+
+def _letters(text: str) -> str:
+    return "".join(filter(str.isalnum, text))
 
 
 def _paragraphs(text: str, start: int, end: int) -> Iterator[Span]:
@@ -105,20 +129,36 @@ def _sentences(
     text: str, start: int, end: int, headings: list[Span], count_tokens: TokenCounter, room: int
 ) -> list[_Sentence]:
     """The sentences of a stretch with their token counts; none has more than `room`."""
-    spans: list[tuple[Span, bool]] = []
+    spans = list(_marked_spans(text, start, end, headings))
+    counts = count_tokens([text[s:e] for (s, e), _, _ in spans])
+    sentences: list[_Sentence] = []
+    above = 0  # tokens of the headings that the next sentence must not be separated from
+    for (span, opens, is_heading), tokens in zip(spans, counts, strict=True):
+        fits = room if is_heading else max(room - above, SHORTEST_PIECE)
+        for index, ((s, e), n) in enumerate(_pieces(text, span, tokens, count_tokens, fits)):
+            breaks_run = index > 0 and not text[s - 1].isspace()
+            sentences.append(_Sentence(s, e, n, opens and index == 0, breaks_run, is_heading))
+        above = above + tokens if is_heading else 0
+    return sentences
+
+
+def _marked_spans(text: str, start: int, end: int, headings: list[Span]) -> Iterator[tuple[Span, bool, bool]]:
+    """Each sentence, whether it opens a paragraph, and whether it is a heading."""
+    for first, last in headings:
+        yield from ((span, opens, False) for span, opens in _paragraph_spans(text, start, first))
+        heading = _strip(text, first, last)
+        if heading[0] < heading[1]:
+            yield heading, True, True
+        start = last
+    yield from ((span, opens, False) for span, opens in _paragraph_spans(text, start, end))
+
+
+def _paragraph_spans(text: str, start: int, end: int) -> Iterator[tuple[Span, bool]]:
     for paragraph in _paragraphs(text, start, end):
         opens = True
         for span in _sentence_spans(text, *paragraph):
-            spans.append((span, opens))
+            yield span, opens
             opens = False
-    counts = count_tokens([text[s:e] for (s, e), _ in spans])
-    sentences: list[_Sentence] = []
-    for (span, opens), tokens in zip(spans, counts, strict=True):
-        for index, ((s, e), n) in enumerate(_pieces(text, span, tokens, count_tokens, room)):
-            breaks_run = index > 0 and not text[s - 1].isspace()
-            is_heading = any(first <= s and e <= last for first, last in headings)
-            sentences.append(_Sentence(s, e, n, opens and index == 0, breaks_run, is_heading))
-    return sentences
 
 
 def _sentence_spans(text: str, start: int, end: int) -> Iterator[Span]:
@@ -130,6 +170,11 @@ def _sentence_spans(text: str, start: int, end: int) -> Iterator[Span]:
         parts = segment("en", block)
         if "".join(parts) != block:  # the splitter repeated or lost something: take the block whole
             parts = [block]
+        if stop < end and len(parts) > 1:
+            parts.pop()  # it may go on past the block: it comes again with what follows
+        elif stop < end:
+            space = _WHITE_SPACE.search(text, stop, end)
+            parts = [text[position : space.start() if space else end]]
         for part in parts:
             span = _strip(text, position, position + len(part))
             position += len(part)
@@ -164,14 +209,17 @@ def _break_near_middle(text: str, start: int, end: int) -> int:
         for position in (middle + distance, middle - distance):
             if start < position < end and text[position].isspace():
                 return position
-    while middle < end - 1 and _clings(text[middle]):
-        middle += 1
-    return middle
+    apart = (place for place in range(middle, middle + reach) if not _cling(text[place - 1], text[place]))
+    return next(apart, middle)
 
 
-def _clings(character: str) -> bool:
-    """Whether the character belongs to the one before it: combining marks, joiners, selectors."""
-    return unicodedata.combining(character) != 0 or character in "\u200d\ufe0e\ufe0f"
+def _cling(before: str, after: str) -> bool:
+    """Whether two characters are one sign: combining marks, joiners, selectors, skin tones."""
+    return (
+        unicodedata.category(after).startswith("M")
+        or "\u200d" in (before, after)
+        or "\U0001f3fb" <= after <= "\U0001f3ff"
+    )
 
 
 def _pack(sentences: list[_Sentence], room: int) -> Iterator[list[_Sentence]]:
@@ -189,7 +237,8 @@ def _pack(sentences: list[_Sentence], room: int) -> Iterator[list[_Sentence]]:
         group.append(sentence)
     if group:
         groups.append(group)
-    if len(groups) > 1 and _tokens(groups[-1]) < room // 4 and not groups[-1][0].breaks_run:
+    is_crumb = len(groups) > 1 and _tokens(groups[-1]) < room // 4 and not groups[-1][0].breaks_run
+    if is_crumb and not groups[-2][-1].is_heading:
         groups[-2:] = _even(groups[-2] + groups[-1])
     yield from groups
 
@@ -199,7 +248,7 @@ def _cut_at_paragraph(group: list[_Sentence], following: _Sentence, room: int) -
     if following.opens_paragraph:
         return len(group)
     for kept in range(len(group) - 1, 0, -1):
-        if group[kept].opens_paragraph:
+        if group[kept].opens_paragraph and not group[kept - 1].is_heading:
             fits = _tokens(group[kept:]) + following.tokens <= room
             return kept if fits and _tokens(group[:kept]) * 2 >= room else len(group)
     return len(group)
@@ -211,7 +260,8 @@ def _even(sentences: list[_Sentence]) -> list[list[_Sentence]]:
     def unevenness(kept: int) -> int:
         return abs(_tokens(sentences[:kept]) - _tokens(sentences[kept:]))
 
-    kept = min(range(1, len(sentences)), key=unevenness)
+    places = (kept for kept in range(1, len(sentences)) if not sentences[kept - 1].is_heading)
+    kept = min(places, key=unevenness)
     return [sentences[:kept], sentences[kept:]]
 
 

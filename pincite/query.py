@@ -37,6 +37,8 @@ def parse(question: str) -> Query:
         raise QuestionError(
             f"the question has {len(text):,} characters, {MAX_CHARACTERS:,} is the most: ask for one thing at a time"
         )
+    if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
+        raise QuestionError("the question is not valid UTF-8: type it again")
     terms = tuple(dict.fromkeys(lexical.terms(text)))
     if not terms:
         raise QuestionError(f"{_shown(text)} holds no word to search for: ask in words")

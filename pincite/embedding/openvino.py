@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -12,9 +13,10 @@ from typing import Any
 
 from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.model import ModelFiles, cache_folder
+from pincite.errors import ModelError
 
-# Usage reports are decided when the library is first imported: they stay off.
-os.environ["OPENVINO_TELEMETRY_DISABLE"] = "1"
+# Usage reports are decided when the library is first imported: without this module it sends none.
+sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
 
 _LAYOUT = 1
 """Raised when what is kept in the cache changes."""
@@ -72,17 +74,29 @@ def _cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
-def converted(files: ModelFiles) -> Path | None:
-    """The folder of the converted model, made on first use; None where OpenVINO disagrees.
+def open_engine(files: ModelFiles) -> OpenVinoEngine | None:
+    """The engine of a model, converted on first use; None where OpenVINO disagrees with the original.
 
     The cache folder is `openvino/<weights>-<version>-<layout>`; `agreement.json` in it holds what
-    the comparison found.
+    the comparison found. What cannot be read there is made again. Raises `ModelError`.
     """
     folder = cache_folder() / "openvino" / f"{files.sha256[:16]}-{version('openvino')}-{_LAYOUT}"
+    try:
+        return _open(files, folder)
+    except (RuntimeError, ValueError, KeyError):
+        shutil.rmtree(folder, ignore_errors=True)
+    try:
+        return _open(files, folder)
+    except RuntimeError as error:
+        reason = str(error).strip().splitlines()[-1]
+        raise ModelError(f'{files.name}: OpenVINO cannot run it ({reason}): set model.engine = "pytorch"') from error
+
+
+def _open(files: ModelFiles, folder: Path) -> OpenVinoEngine | None:
     if not (folder / "agreement.json").is_file():
         _convert(files, folder)
     agreement = json.loads((folder / "agreement.json").read_text(encoding="utf-8"))
-    return folder if agreement["agrees"] else None
+    return OpenVinoEngine(folder / "model.xml") if agreement["agrees"] else None
 
 
 def _convert(files: ModelFiles, folder: Path) -> None:
@@ -90,15 +104,21 @@ def _convert(files: ModelFiles, folder: Path) -> None:
     from pincite.embedding.agreement import compare
     from pincite.embedding.pytorch import PyTorchEngine
 
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+    try:
+        folder.parent.mkdir(parents=True, exist_ok=True)
+        making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+    except OSError as error:
+        raise ModelError(
+            f"{folder.parent}: cannot be written ({error.strerror}), and the converted model is kept there: allow it,"
+            ' or set model.engine = "pytorch"'
+        ) from error
     try:
         reference = PyTorchEngine(files)
         _save(reference, making / "model.xml")
         agreement = compare(files, reference, OpenVinoEngine(making / "model.xml"))
         (making / "agreement.json").write_text(json.dumps(agreement, indent=1), encoding="utf-8")
-        if folder.exists():
-            shutil.rmtree(folder)
+        if not (folder / "agreement.json").is_file():
+            shutil.rmtree(folder, ignore_errors=True)
         try:
             making.rename(folder)
         except OSError:  # another process was quicker: what it made is as good

@@ -8,6 +8,7 @@ import numpy as np
 
 from pincite.embedding.engine import Batch, Forward
 from pincite.embedding.model import ModelFiles
+from pincite.errors import ModelError
 
 
 class PyTorchEngine:
@@ -18,9 +19,15 @@ class PyTorchEngine:
     def __init__(self, files: ModelFiles) -> None:
         import torch
         from sentence_transformers import SentenceTransformer
+        from transformers.utils import logging
 
         self._torch = torch
-        self.module = SentenceTransformer(str(files.folder), local_files_only=True).eval()
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        try:
+            self.module = SentenceTransformer(str(files.folder), local_files_only=True).eval()
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            raise ModelError(f"{files.folder}: sentence-transformers cannot load it ({reason})") from error
         if self.module.device.type == "cuda":
             self.module.half()
         self._lock = threading.Lock()

@@ -1,6 +1,7 @@
 """Texts → the model's tokens, without `transformers`, and with nothing cut off."""
 
 import re
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,10 @@ from tokenizers import Tokenizer as _Tokenizer
 
 from pincite.types import Span
 
-_LONG_RUN = re.compile(r"[^\W_]{33,}")
-"""WordPiece makes one unknown token of a run of over 100 characters, counted after normalisation,
-which can make three of one (Hangul syllables): 32 is safe."""
+_LONG_RUN = re.compile(r"[^\s!-/:-@\[-`{-~\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3011]{33,}")
+"""What tokenizers do not cut: anything but white space and punctuation, so symbols, marks and
+characters without width too. WordPiece makes one unknown token of a run of over 100 characters,
+counted after normalisation, which can make three of one (Hangul syllables): 32 is safe."""
 _PIECE = 32
 
 
@@ -59,9 +61,12 @@ def _break_runs(text: str) -> tuple[str, list[int]]:
     position = 0
     for match in _LONG_RUN.finditer(text):
         for cut in range(match.start() + _PIECE, match.end(), _PIECE):
-            parts.append(text[position:cut])
-            breaks.append(cut + len(breaks))
-            position = cut
+            while cut < match.end() and unicodedata.category(text[cut]).startswith("M"):
+                cut += 1
+            if position < cut < match.end():
+                parts.append(text[position:cut])
+                breaks.append(cut + len(breaks))
+                position = cut
     parts.append(text[position:])
     return " ".join(parts), breaks
 

@@ -13,7 +13,7 @@ from pathlib import Path, PurePosixPath
 from pincite.errors import Inaccessible, Unreadable
 from pincite.reading import html, markdown, plain
 from pincite.reading.content import Content
-from pincite.types import Document
+from pincite.types import Document, Section
 
 READERS: dict[str, tuple[str, Callable[[bytes], Content]]] = {
     ".txt": ("text/plain", plain.read),
@@ -24,6 +24,7 @@ READERS: dict[str, tuple[str, Callable[[bytes], Content]]] = {
     ".htm": ("text/html", html.read),
 }
 """File ending → media type and reader."""
+_LONGEST_HEADING = 200
 
 
 def read(path: Path, source: str) -> Document:
@@ -42,14 +43,21 @@ def read(path: Path, source: str) -> Document:
         raise Unreadable("holds no text")
     return Document(
         source=source,
-        title=content.title,
+        title=_shown(content.title),
         media_type=media_type,
         sha256=hashlib.sha256(data).hexdigest(),
         text=content.text,
-        sections=content.sections,
+        sections=tuple(
+            Section(section.start, tuple(_shown(words) for words in section.heading)) for section in content.sections
+        ),
         pages=content.pages,
         remarks=content.remarks,
     )
+
+
+def _shown(words: str) -> str:
+    """A title or heading as it is cited and put before each passage; the text keeps all of it."""
+    return words if len(words) <= _LONGEST_HEADING else words[: _LONGEST_HEADING - 1].rstrip() + "…"
 
 
 def read_bytes(path: Path) -> bytes:
@@ -62,10 +70,12 @@ def read_bytes(path: Path) -> bytes:
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
     except OSError as error:
         raise Inaccessible(f"cannot be opened ({error.strerror})") from error
-    with open(descriptor, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+    try:
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
             raise Unreadable("not a regular file")
-        try:
+        with open(descriptor, "rb", closefd=False) as file:
             return file.read()
-        except OSError as error:
-            raise Inaccessible(f"cannot be read ({error.strerror})") from error
+    except OSError as error:
+        raise Inaccessible(f"cannot be read ({error.strerror})") from error
+    finally:
+        os.close(descriptor)

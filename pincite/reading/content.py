@@ -81,12 +81,26 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:
         pass
-    if declared:
-        try:
-            return data.decode(declared), declared
-        except (LookupError, UnicodeDecodeError):
-            pass
+    if declared and (text := _as_declared(data, declared)):
+        return text
     return _guessed(data)
+
+
+def _as_declared(data: bytes, declared: str) -> tuple[str, str] | None:
+    """Text, if the file can be in the encoding it names.
+
+    The name was read as ASCII, so an encoding that has ASCII elsewhere, or that is no encoding of
+    characters, cannot be the right one. What calls itself Latin-1 is Windows-1252, as browsers know.
+    """
+    try:
+        name = codecs.lookup(declared).name
+        if _ASCII.encode("ascii").decode(name) != _ASCII:
+            return None
+        if name in ("iso8859-1", "ascii"):
+            return data.decode("cp1252"), "Windows-1252"
+        return data.decode(name), declared
+    except (LookupError, UnicodeError):
+        return None
 
 
 def _wide(data: bytes) -> tuple[str, str]:
@@ -103,14 +117,13 @@ def _wide(data: bytes) -> tuple[str, str]:
 
 
 def _guessed(data: bytes) -> tuple[str, str]:
-    matches = from_bytes(data)
-    best = matches.best()
+    best = from_bytes(data, cp_isolation=_LEGACY).best()
     if best is None:
         raise Unreadable("not text in an encoding that can be told")
     alike = {best.encoding, *best.could_be_from_charset}
-    if alike & _WESTERN:
-        # The Western single-byte pages differ in a handful of signs; among them
-        # Windows-1252 is by far the most common on real disks.
+    if "cp1252" in alike or (best.encoding in _LATIN and best.language not in _EASTERN):
+        # The Latin single-byte pages differ in a handful of signs; among them Windows-1252 is by
+        # far the most common on real disks, so another needs a language that it cannot write.
         try:
             return data.decode("cp1252"), "Windows-1252"
         except UnicodeDecodeError:
@@ -118,4 +131,12 @@ def _guessed(data: bytes) -> tuple[str, str]:
     return str(best), best.encoding
 
 
-_WESTERN = {"cp1252", "latin_1", "iso8859_15", "cp1250", "cp1254", "cp1257", "mac_roman", "cp858", "cp850", "cp437"}
+_ASCII = r'<meta charset="AZaz09+AGE-\u0041">'
+_LATIN = ("cp1250", "cp1254", "cp1257")
+_EASTERN = (
+    "Croatian Czech Estonian Hungarian Latvian Lithuanian Polish Romanian Serbian Slovak Slovene Turkish".split()  # noqa: SIM905
+)
+_LEGACY = [
+    "cp1252", *_LATIN, "cp1251", "koi8_r", "cp1253", "cp1255", "cp1256", "cp932", "euc_jp", "gb18030", "big5", "cp949",
+]  # fmt: skip
+"""What files that are not Unicode are written in: the fewer to choose from, the better the guess."""

@@ -8,8 +8,9 @@ from pincite.reading.content import Content, Heading, decode, sections
 
 _CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([A-Za-z0-9_\-]{1,40})", re.IGNORECASE)
 _NOT_CONTENT = (
-    "script, style, noscript, template, nav, footer, aside, form, iframe, object, svg, math,"
-    " button, select, textarea, [hidden], [aria-hidden=true], body > header"
+    "script, style, noscript, template, nav, footer, aside, iframe, object, svg, math,"
+    " button, select, textarea, [hidden], [aria-hidden=true],"
+    " [style*='display:none' i], [style*='display: none' i], body > header"
 )
 _BLOCKS = frozenset(
     """
@@ -26,14 +27,13 @@ def read(data: bytes) -> Content:
     declared = _CHARSET.search(data[:4096])
     text, remarks = decode(data, declared[1].decode("ascii") if declared else None)
     tree = LexborHTMLParser(text)
-    page_title = _words(tree.css_first("title"))
     for node in tree.css(_NOT_CONTENT):
         node.decompose()
-    root = tree.css_first("main") or _only(tree.css("article")) or tree.body
+    root = next((node for node in (tree.css_first("main"), _only(tree.css("article"))) if _words(node)), tree.body)
     writer = _Writer()
     if root is not None:
         writer.write(root)
-    title = next((heading.words for heading in writer.headings if heading.level == 1), page_title)
+    title = next((heading.words for heading in writer.headings if heading.level == 1), _words(tree.css_first("title")))
     return Content(writer.text(), title, sections(writer.headings), remarks=remarks)
 
 
@@ -52,6 +52,11 @@ class _Writer:
         self._parts: list[str] = []
         self._length = 0
         self._gap = ""
+        self._preformatted = 0
+        """How many `pre` the walk is in."""
+        self._in_heading = 0
+        self._heading_start = 0
+        self._heading_part = 0
         self.headings: list[Heading] = []
 
     def text(self) -> str:
@@ -64,29 +69,44 @@ class _Writer:
             node, opens = pending.pop()
             tag = node.tag or ""
             if tag == "-text":
-                self._write_text(node.text_content or "", preformatted=_is_in_pre(node))
+                self._write_text(node.text_content or "")
                 continue
+            if tag == "pre":
+                self._preformatted += 1 if opens else -1
             if tag in _BLOCKS:
                 self._separate("\n\n" if tag not in ("tr", "li") else "\n")
             elif tag == "br" and opens:
                 self._separate("\n")
             elif tag in _CELLS and opens:
                 self._separate("\t")
+            if tag in _LEVELS:
+                self._note_heading(_LEVELS[tag], opens)
             if opens:
-                if tag in _LEVELS and (words := _words(node)):
-                    start = self._length + (len(self._gap) if self._length else 0)
-                    self.headings.append(Heading(start, _LEVELS[tag], words))
                 pending.append((node, False))
                 pending.extend((child, True) for child in reversed(list(node.iter(include_text=True))))
+
+    def _note_heading(self, level: int, opens: bool) -> None:
+        """The outermost heading, if it has words: those that stand in the text."""
+        if opens and not self._in_heading:
+            self._heading_start = self._length + (len(self._gap) if self._length else 0)
+            self._heading_part = len(self._parts)
+        self._in_heading += 1 if opens else -1
+        if not self._in_heading and (words := " ".join("".join(self._parts[self._heading_part :]).split())):
+            self.headings.append(Heading(self._heading_start, level, words))
 
     def _separate(self, gap: str) -> None:
         """Ask for a gap before the next text; the widest one asked for wins."""
         if _WIDTH[gap] > _WIDTH[self._gap]:
             self._gap = gap
 
-    def _write_text(self, text: str, preformatted: bool) -> None:
-        words = text.strip("\r\n") if preformatted else " ".join(text.split())
-        if not words.strip():
+    def _write_text(self, text: str) -> None:
+        if self._preformatted:
+            self._put(self._gap if self._length else "")
+            self._put(text)
+            self._gap = ""
+            return
+        words = " ".join(text.split())
+        if not words:
             self._separate(" " if text else "")
             return
         if text[0].isspace():
@@ -101,8 +121,3 @@ class _Writer:
 
 
 _WIDTH = {"": 0, " ": 1, "\t": 2, "\n": 3, "\n\n": 4}
-
-
-def _is_in_pre(node: LexborNode) -> bool:
-    parent = node.parent
-    return parent is not None and (parent.tag == "pre" or (parent.tag == "code" and _is_in_pre(parent)))

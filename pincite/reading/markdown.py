@@ -3,11 +3,12 @@
 import re
 
 from markdown_it import MarkdownIt
+from markdown_it.token import Token
 
 from pincite.reading.content import Content, Heading, decode, sections
 
 _NEWLINE = re.compile(r"\r\n?|\n")
-_FRONT_MATTER = re.compile(r"---[^\S\n]*\r?\n(.*?\n)?---[^\S\n]*(?:\r?\n|\Z)", re.DOTALL)
+_FRONT_MATTER = re.compile(r"---[^\S\n]*\r?\n(?!\s*?\n)(.*?\n)?---[^\S\n]*(?:\r?\n|\Z)", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:[^\S\n]*(.+?)[^\S\n]*\r?$", re.MULTILINE)
 _PARSER = MarkdownIt("commonmark")
 
@@ -40,6 +41,13 @@ def _headings(text: str, body: int) -> list[Heading]:
     ]
 
 
-def _words(children: list) -> str:
+def _words(children: list[Token]) -> str:
     """The words of a heading, without its markup."""
-    return " ".join("".join(child.content if child.content else " " for child in children).split())
+    return " ".join("".join(_word(child) for child in children).split())
+
+
+def _word(child: Token) -> str:
+    """What one part of a heading says: HTML tags and the ends of emphasis and links say nothing."""
+    if child.type in ("softbreak", "hardbreak"):
+        return " "
+    return "" if child.type == "html_inline" else child.content

@@ -1,8 +1,9 @@
 """Hop 4: what lies on disk. `generation` draws the folder."""
 
 from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, StoredPassage, create
-from pincite.storage.generation import DerivedDamaged, Generation, IndexFolder, Manifest, Recipe
-from pincite.storage.snapshot import IndexReader, Snapshot
+from pincite.storage.derived import DerivedDamaged
+from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
+from pincite.storage.snapshot import IndexReader, Snapshot, current_generation
 from pincite.storage.vectors import CorruptRecord, Record, SegmentReader, SegmentWriter
 
 __all__ = [
@@ -23,4 +24,5 @@ __all__ = [
     "Snapshot",
     "StoredPassage",
     "create",
+    "current_generation",
 ]

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from pincite.errors import IndexDamaged, IndexMismatch, IndexMissing
-from pincite.storage.vectors import Location
+from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
+from pincite.storage.vectors import Location, flush
 from pincite.types import Document, Page, Passage, Section
 
 FILE = "catalog.sqlite"
@@ -70,6 +70,13 @@ CREATE TABLE skipped (
 """
 
 
+_PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
+_NOT_GIVEN = frozenset(
+    (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
+)
+"""SQLite's codes for what the system refuses; the file itself may be sound."""
+
+
 @dataclass(frozen=True, slots=True)
 class FileState:
     """What the catalog knows of a file without its text."""
@@ -118,27 +125,39 @@ class StoredPassage:
         return hashlib.sha256(_bytes(self.passage.text)).digest() == self.text_sha256
 
 
-def create(folder: Path, corpus: Path) -> None:
-    """Begin an empty catalog in `folder` for the corpus folder `corpus`, whole or not at all."""
+def create(
+    folder: Path, corpus: Path, next_generation: int = 1, vectors: Iterable[tuple[bytes, Location]] = ()
+) -> None:
+    """Begin a catalog without documents in `folder` for the corpus folder `corpus`, whole or not at all.
+
+    `next_generation` and `vectors` are what is left of an index whose catalog was lost.
+    """
     making = folder / f"{FILE}.making"
     making.unlink(missing_ok=True)
     connection = sqlite3.connect(making, isolation_level=None)
     try:
         connection.executescript(_SCHEMA)
+        connection.execute("BEGIN")
         connection.executemany(
             "INSERT INTO meta VALUES (?, ?)",
             [
                 ("format", str(FORMAT)),
                 ("corpus", str(corpus)),
                 ("generation", "0"),
-                ("next_generation", "1"),
+                ("next_generation", str(next_generation)),
                 ("next_passage", "1"),
             ],
         )
+        connection.executemany(_PUT_VECTOR, [(key, *location) for key, location in vectors])
+        connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
     finally:
         connection.close()
+    # The log of a lost catalog would be replayed into this one.
+    for leftover in (f"{FILE}-wal", f"{FILE}-shm"):
+        (folder / leftover).unlink(missing_ok=True)
     making.rename(folder / FILE)
+    flush(folder)
 
 
 class Catalog:
@@ -170,20 +189,21 @@ class Catalog:
 
     @contextmanager
     def _named(self) -> Iterator[None]:
-        """SQLite's complaints of a damaged file, told so that a person can act on them."""
+        """SQLite's complaints, told so that a person can act on them."""
         try:
             yield
-        except sqlite3.OperationalError as error:
-            if "locked" in str(error) or "busy" in str(error):
-                raise
-            raise IndexDamaged(self._damage(error)) from error
-        except sqlite3.DatabaseError as error:
-            raise IndexDamaged(self._damage(error)) from error
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+            raise self._complaint(error) from error
 
-    def _damage(self, error: Exception) -> str:
-        return (
-            f"{self.path}: damaged ({error}): restore it from a copy, or move the index folder away and run"
-            " python ingest.py"
+    def _complaint(self, error: Exception) -> StorageError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what narrows it down
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return IndexBusy(f"{self.path}: in use by another process ({error}): wait until it is done")
+        if code in _NOT_GIVEN:
+            return StorageError(f"{self.path}: {error}: see to the disk's room and the file's permissions")
+        return IndexDamaged(
+            f"{self.path}: damaged ({str(error).splitlines()[0]}): restore it from a copy, or move the index folder"
+            " away and run python ingest.py"
         )
 
     def close(self) -> None:
@@ -193,8 +213,10 @@ class Catalog:
     def __enter__(self) -> "Catalog":
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, _type: object, error: object, _traceback: object) -> None:
         self.close()
+        if isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError)):
+            raise self._complaint(error) from error
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -205,7 +227,8 @@ class Catalog:
                 self.meta("generation")  # the first read fixes the state
                 yield
             finally:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:
+                    self._connection.execute("ROLLBACK")
 
     @contextmanager
     def writing(self) -> Iterator[None]:
@@ -214,10 +237,11 @@ class Catalog:
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
+                self._connection.execute("COMMIT")
             except BaseException:
-                self._connection.execute("ROLLBACK")
+                if self._connection.in_transaction:  # a full disk may have ended it already
+                    self._connection.execute("ROLLBACK")
                 raise
-            self._connection.execute("COMMIT")
 
     # What the index is
 
@@ -233,12 +257,19 @@ class Catalog:
     @property
     def generation(self) -> int:
         """The current generation; 0 before the first."""
-        return int(self.meta("generation"))
+        return self.number("generation")
+
+    def number(self, key: str) -> int:
+        """A value of the `meta` table that is a number."""
+        value = self.meta(key)
+        if not value.isdecimal():
+            raise sqlite3.DatabaseError(f"{key} is {value[:20]!r}")
+        return int(value)
 
     def reserve(self, counter: str, count: int = 1) -> int:
         """The first of `count` numbers that nobody else will get, in this run or after a crash."""
         with self.writing():
-            first = int(self.meta(counter))
+            first = self.number(counter)
             self.set_meta(counter, str(first + count))
         return first
 
@@ -268,16 +299,21 @@ class Catalog:
         title, media_type, sha256, text, sections, pages, remarks, text_sha256 = row
         if hashlib.sha256(_bytes(text)).digest() != text_sha256:
             raise IndexDamaged(f"{self.path}: the text of {source} is damaged: run python ingest.py --rebuild")
-        return Document(
-            source,
-            title,
-            media_type,
-            sha256,
-            text,
-            tuple(Section(start, tuple(heading)) for start, heading in json.loads(sections)),
-            tuple(Page(*page) for page in json.loads(pages)),
-            tuple(json.loads(remarks)),
-        )
+        try:
+            return Document(
+                source,
+                title,
+                media_type,
+                sha256,
+                text,
+                tuple(Section(start, tuple(heading)) for start, heading in json.loads(sections)),
+                tuple(Page(*page) for page in json.loads(pages)),
+                tuple(json.loads(remarks)),
+            )
+        except (ValueError, TypeError) as error:
+            raise IndexDamaged(
+                f"{self.path}: the structure of {source} is damaged: run python ingest.py --rebuild"
+            ) from error
 
     def skipped(self) -> dict[str, str]:
         """Source → why it was not indexed."""
@@ -286,7 +322,10 @@ class Catalog:
     def remarks(self) -> dict[str, list[str]]:
         """Source → what a person should know of how it was read."""
         rows = self._connection.execute("SELECT source, remarks FROM documents WHERE remarks <> '[]' ORDER BY source")
-        return {source: json.loads(remarks) for source, remarks in rows}
+        try:
+            return {source: json.loads(remarks) for source, remarks in rows}
+        except ValueError as error:
+            raise sqlite3.DatabaseError("the remarks on documents") from error
 
     def put_document(self, new: NewDocument) -> None:
         """Add or replace a document and its passages. Within `writing`."""
@@ -375,9 +414,7 @@ class Catalog:
 
     def put_vectors(self, records: Iterable[tuple[bytes, Location]]) -> None:
         """Within `writing`, after the segment was flushed."""
-        self._connection.executemany(
-            "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)", [(key, *location) for key, location in records]
-        )
+        self._connection.executemany(_PUT_VECTOR, [(key, *location) for key, location in records])
 
     def remove_vectors(self, keys: Iterable[bytes]) -> None:
         """Within `writing`."""
@@ -453,17 +490,20 @@ def _passage_row(document: int, new: NewPassage) -> tuple:
 def _stored_passage(row: tuple) -> StoredPassage:
     (id_, source, start, end, text, title, heading, first, last, sentences, terms, key, *rest) = row
     segment, offset, length, text_sha256, file_sha256 = rest
-    flat = struct.unpack(f"<{len(sentences) // 4}I", sentences)
-    passage = Passage(
-        source,
-        start,
-        end,
-        text,
-        title,
-        tuple(json.loads(heading)),
-        None if first is None else (first, last),
-        tuple(zip(flat[::2], flat[1::2], strict=True)),
-    )
+    try:
+        flat = struct.unpack(f"<{len(sentences) // 4}I", sentences)
+        passage = Passage(
+            source,
+            start,
+            end,
+            text,
+            title,
+            tuple(json.loads(heading)),
+            None if first is None else (first, last),
+            tuple(zip(flat[::2], flat[1::2], strict=True)),
+        )
+    except (ValueError, TypeError, struct.error) as error:
+        raise sqlite3.DatabaseError(f"{source}, characters {start}–{end}") from error
     location = None if segment is None else Location(segment, offset, length)
     return StoredPassage(id_, passage, terms, key, location, text_sha256, file_sha256)
 

@@ -6,6 +6,8 @@ from pathlib import Path
 import faiss
 import numpy as np
 
+from pincite.storage.derived import noticing_damage
+
 FILE = "exact.faiss"
 
 
@@ -28,13 +30,16 @@ class DenseIndex:
     """An opened index. Safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `RuntimeError` for a file that FAISS cannot read."""
-        self._index = faiss.read_index(str(folder / FILE))
+        """Raises `DerivedDamaged` for a file that FAISS cannot read."""
+        self._folder = folder
+        with noticing_damage(folder):
+            self._index = faiss.read_index(str(folder / FILE))
 
     def __len__(self) -> int:
         return self._index.ntotal
 
     def search(self, vector: np.ndarray, count: int) -> list[int]:
-        """Ids of the passages nearest by cosine, the nearest first."""
-        _, ids = self._index.search(vector[None, :], min(count, len(self)))
+        """Ids of the passages nearest by cosine, the nearest first. Raises `DerivedDamaged`."""
+        with noticing_damage(self._folder):
+            _, ids = self._index.search(vector[None, :], min(count, len(self)))
         return [int(id_) for id_ in ids[0] if id_ >= 0]

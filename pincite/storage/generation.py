@@ -23,19 +23,19 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pincite import embedding
-from pincite.errors import IndexBusy, IndexMismatch
+from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, StorageError
 from pincite.settings import Settings
 from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog, StoredPassage
-from pincite.storage.vectors import CorruptRecord, SegmentReader, segment_path
+from pincite.storage.derived import DerivedDamaged
+from pincite.storage.vectors import CorruptRecord, SegmentReader, flush, segment_path
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
 _CHUNK = 4096
-
-
-class DerivedDamaged(Exception):
-    """A derived file is missing or not what the manifest says. Never shown: it is built again."""
+_END = 65_536
+"""Bytes at each end of a derived file that are checked whenever it is opened: FAISS keeps its
+header at the front, tantivy at the back."""
 
 
 class Recipe(BaseModel):
@@ -54,8 +54,12 @@ class Recipe(BaseModel):
         files = embedding.find(settings.model.name)
         return cls(model=files.name, weights_sha256=files.sha256, passage_tokens=settings.passages.tokens)
 
-    def check(self, built: "Recipe", folder: Path) -> None:
-        """Raise `IndexMismatch`, naming the first difference, unless `built` is the same."""
+    def check(self, catalog: Catalog, folder: Path) -> None:
+        """Raise `IndexMismatch`, naming the first difference, unless the index was built with the same."""
+        try:
+            built = Recipe.model_validate_json(catalog.meta("recipe"))
+        except ValidationError as error:
+            raise IndexDamaged(f"{catalog.path}: its recipe is damaged: run python ingest.py --rebuild") from error
         for key, asked in self.model_dump().items():
             found = getattr(built, key)
             if found != asked and key != "model":  # a model is its weights, whatever it is called
@@ -77,6 +81,8 @@ class FileStamp(BaseModel):
     model_config = ConfigDict(frozen=True)
     size: int
     sha256: str
+    ends: str
+    """SHA-256 of its first and last 64 KiB: what is checked at opening, where the whole takes too long."""
 
 
 class Manifest(BaseModel):
@@ -114,31 +120,38 @@ class IndexFolder:
         return self.generations / f"{number:06}"
 
     @contextmanager
-    def writer(self) -> Iterator[None]:
+    def writer(self, patience: float = 0) -> Iterator[None]:
         """The right to write, which a process that dies gives back.
 
-        Raises `IndexBusy` if another process has it.
+        Raises `IndexBusy` if another process still has it after `patience` seconds, `StorageError`
+        where the system does not let the index be written.
         """
         from filelock import FileLock, Timeout  # a tenth of a second that readers need not wait
 
-        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
-        self.path.chmod(0o700)
         lock = FileLock(self.path / "writer.lock")
         try:
-            lock.acquire(timeout=0)
+            self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+            self.path.chmod(0o700)
+            lock.acquire(timeout=patience)
+            yield
         except Timeout as error:
             raise IndexBusy(f"{self.path}: another process is writing this index: wait until it is done") from error
-        try:
-            yield
+        except OSError as error:
+            raise StorageError(
+                f"{self.path}: cannot be written ({error}): see to the disk's room and the folder's permissions"
+            ) from error
         finally:
             lock.release()
 
 
 @contextmanager
 def shared(folder: Path) -> Iterator[None]:
-    """Keep a generation from being swept. Raises `DerivedDamaged` if it is not there."""
+    """Keep a generation from being swept. Raises `DerivedDamaged` if it is not there.
+
+    The lock's file is never made here: a folder that is being deleted must stay empty.
+    """
     try:
-        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CLOEXEC)
     except OSError as error:
         raise DerivedDamaged(str(error)) from error
     try:
@@ -157,33 +170,37 @@ class Generation:
     lexical: lexical.LexicalIndex
 
 
-def open_generation(folder: Path) -> Generation:
+def open_generation(folder: Path, manifest_sha256: str | None = None) -> Generation:
     """Open for reading. Raises `DerivedDamaged` where sizes, headers or counts are not right."""
-    manifest = read_manifest(folder)
-    check_sizes(folder, manifest)
-    try:
-        opened = Generation(manifest, dense.DenseIndex(folder / "dense"), lexical.LexicalIndex(folder / "lexical"))
-    except (RuntimeError, ValueError, OSError) as error:
-        raise DerivedDamaged(f"{folder}: {error}") from error
+    manifest = read_manifest(folder, manifest_sha256)
+    check_files(folder, manifest)
+    opened = Generation(manifest, dense.DenseIndex(folder / "dense"), lexical.LexicalIndex(folder / "lexical"))
     if not len(opened.dense) == len(opened.lexical) == manifest.passages:
         raise DerivedDamaged(f"{folder}: {len(opened.dense)} vectors, {len(opened.lexical)} texts")
     return opened
 
 
-def read_manifest(folder: Path) -> Manifest:
-    """Raises `DerivedDamaged` for one that is missing or cannot be read."""
+def read_manifest(folder: Path, sha256: str | None = None) -> Manifest:
+    """Raises `DerivedDamaged` for one that is missing, cannot be read or has not this SHA-256."""
     try:
-        return Manifest.model_validate_json((folder / MANIFEST).read_bytes())
+        data = (folder / MANIFEST).read_bytes()
+        if sha256 is not None and hashlib.sha256(data).hexdigest() != sha256:
+            raise DerivedDamaged(f"{folder / MANIFEST}: not the one that was committed")
+        return Manifest.model_validate_json(data)
     except (OSError, ValidationError) as error:
         raise DerivedDamaged(f"{folder / MANIFEST}: {str(error).splitlines()[0]}") from error
 
 
-def check_sizes(folder: Path, manifest: Manifest) -> None:
-    """Raises `DerivedDamaged` for a file that is missing or not of its size."""
-    for name, stamp in manifest.files.items():
-        path = folder / name
-        if not path.is_file() or path.stat().st_size != stamp.size:
-            raise DerivedDamaged(f"{path}: missing or not {stamp.size} bytes long")
+def check_files(folder: Path, manifest: Manifest) -> None:
+    """Raises `DerivedDamaged` for a file that is missing or differs in size, at its front or at its back."""
+    try:
+        for name, stamp in manifest.files.items():
+            path = folder / name
+            if path.stat().st_size != stamp.size or _ends(path) != stamp.ends:
+                raise DerivedDamaged(f"{path}: not as it was written")
+        (folder / LOCK).stat()
+    except OSError as error:
+        raise DerivedDamaged(str(error)) from error
 
 
 def altered_files(folder: Path, manifest: Manifest) -> list[str]:
@@ -195,8 +212,8 @@ def altered_files(folder: Path, manifest: Manifest) -> list[str]:
     ]
 
 
-def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, previous: int | None) -> None:
-    """Build generation `number` from what `catalog` sees, and flush it to the disk.
+def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, previous: int | None) -> str:
+    """Build generation `number` from what `catalog` sees, flush it to the disk; SHA-256 of its manifest.
 
     `previous` is a sound generation all of whose passages are still there: its files are linked,
     and only passages with higher ids are added. With None, everything is built anew.
@@ -208,7 +225,7 @@ def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, pre
     folder.mkdir(parents=True)
     (folder / LOCK).touch(mode=0o600)
     before = index.generation(previous) if previous is not None else None
-    after_id = int(catalog.meta("last_passage") or 0) if before else 0
+    after_id = catalog.number("last_passage") if before else 0
     new = [passage for passage in catalog.all_passages() if passage.id > after_id]
     if before:
         _link(before / "lexical", folder / "lexical")
@@ -220,7 +237,7 @@ def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, pre
             ((stored.id, stored.passage.indexed_text) for stored in new),
         )
         _build_dense(index, folder / "dense", new, before)
-    _write_manifest(folder, catalog, number, recipe)
+    return _write_manifest(folder, catalog, number, recipe)
 
 
 def _build_dense(index: IndexFolder, folder: Path, new: list[StoredPassage], before: Path | None) -> None:
@@ -253,32 +270,35 @@ def _link(source: Path, target: Path) -> None:
             os.link(path, target / path.name)
 
 
-def _write_manifest(folder: Path, catalog: Catalog, number: int, recipe: Recipe) -> None:
-    """Flush every file, then the manifest that describes them, then the folders."""
+def _write_manifest(folder: Path, catalog: Catalog, number: int, recipe: Recipe) -> str:
+    """Flush every file, then the manifest that describes them, then the folders; its SHA-256."""
     files = {}
     for part in ("dense", "lexical"):
         for path in sorted((folder / part).iterdir()):
             if not path.name.endswith(".lock"):
-                _flush(path)
+                flush(path)
                 files[f"{part}/{path.name}"] = _stamp(path)
-        _flush(folder / part)
+        flush(folder / part)
     manifest = Manifest(generation=number, built_at=datetime.now(UTC), recipe=recipe, files=files, **catalog.counts())
-    (folder / MANIFEST).write_text(manifest.model_dump_json(indent=1), encoding="utf-8")
-    for path in (folder / MANIFEST, folder, folder.parent):
-        _flush(path)
+    data = manifest.model_dump_json(indent=1).encode("utf-8")
+    (folder / MANIFEST).write_bytes(data)
+    for path in (folder / MANIFEST, folder, folder.parent, folder.parent.parent):
+        flush(path)
+    return hashlib.sha256(data).hexdigest()
 
 
 def _stamp(path: Path) -> FileStamp:
     with path.open("rb") as file:
-        return FileStamp(size=path.stat().st_size, sha256=hashlib.file_digest(file, "sha256").hexdigest())
+        digest = hashlib.file_digest(file, "sha256").hexdigest()
+    return FileStamp(size=path.stat().st_size, sha256=digest, ends=_ends(path))
 
 
-def _flush(path: Path) -> None:
-    descriptor = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def _ends(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_END))
+        file.seek(max(0, path.stat().st_size - _END))
+        digest.update(file.read())
+    return digest.hexdigest()
 
 
 def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> None:
@@ -287,8 +307,8 @@ def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> None:
     The caller holds the writer's lock.
     """
     older = False
-    for folder in sorted(index.generations.glob("[0-9]*")):
-        number = int(folder.name)
+    for number in generation_numbers(index):
+        folder = index.generation(number)
         if number > current or (number < current and _is_unused(folder)):
             shutil.rmtree(folder)
         older = older or (number < current and folder.exists())
@@ -296,6 +316,12 @@ def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> None:
         for path in index.vectors.glob("*.seg"):
             if path.stem.isdigit() and int(path.stem) not in segments_in_use:
                 path.unlink()
+
+
+def generation_numbers(index: IndexFolder) -> list[int]:
+    """The generations that are there, in order; whatever else lies beside them is nobody's business."""
+    names = (path.name for path in index.generations.glob("[0-9]*") if path.is_dir())
+    return sorted(int(name) for name in names if name.isdecimal() and name == f"{int(name):06}")
 
 
 def _is_unused(folder: Path) -> bool:
@@ -312,13 +338,11 @@ def _is_unused(folder: Path) -> bool:
         os.close(descriptor)
 
 
-def short_segments(index: IndexFolder, catalog: Catalog) -> list[str]:
-    """What is wrong with the segments at a glance: those missing or shorter than was committed."""
+def short_segments(index: IndexFolder, catalog: Catalog) -> list[int]:
+    """The segments that are missing or shorter than was committed."""
     wrong = []
     for number, end in catalog.committed_ends().items():
         path = segment_path(index.vectors, number)
-        if not path.is_file():
-            wrong.append(f"{path}: missing")
-        elif path.stat().st_size < end:
-            wrong.append(f"{path}: {path.stat().st_size} bytes, {end} were committed")
+        if not path.is_file() or path.stat().st_size < end:
+            wrong.append(number)
     return wrong

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import tantivy
 
+from pincite.storage.derived import noticing_damage
+
 ANALYZER = "NFKC, words, lower case, ASCII folding, English stems; no stop words removed"
 """Named in the manifest: an index made by another analyzer is refused."""
 
@@ -56,25 +58,29 @@ class LexicalIndex:
     """An opened index. Safe to share between threads."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises `ValueError` or `OSError` for a folder that tantivy cannot read."""
-        if not tantivy.Index.exists(str(folder)):
-            raise OSError(f"{folder}: no index")
-        self._index = _open(folder)
-        self._searcher = self._index.searcher()
+        """Raises `DerivedDamaged` for a folder that tantivy cannot read."""
+        self._folder = folder
+        with noticing_damage(folder):
+            if not tantivy.Index.exists(str(folder)):
+                raise OSError("no index")
+            self._index = _open(folder)
+            self._searcher = self._index.searcher()
 
     def __len__(self) -> int:
         return self._searcher.num_docs
 
     def frequency(self, term: str) -> int:
         """How many passages hold the term. Exact, because nothing is ever deleted in place."""
-        return self._searcher.doc_freq("body", term)
+        with noticing_damage(self._folder):
+            return min(self._searcher.doc_freq("body", term), len(self))
 
     def search(self, query: Sequence[str], count: int) -> list[int]:
-        """Ids of the passages best by BM25 for these terms, the best first."""
+        """Ids of the passages best by BM25 for these terms, the best first. Raises `DerivedDamaged`."""
         schema = self._index.schema
         parts = [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "body", term)) for term in query]
         if not parts or not len(self):
             return []
-        found = self._searcher.search(tantivy.Query.boolean_query(parts), limit=count, count=False)
-        values = self._searcher.fast_field_values("id", [address for _, address in found.hits])
+        with noticing_damage(self._folder):
+            found = self._searcher.search(tantivy.Query.boolean_query(parts), limit=count, count=False)
+            values = self._searcher.fast_field_values("id", [address for _, address in found.hits])
         return [int(value) for value in values if value is not None]

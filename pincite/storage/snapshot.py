@@ -7,10 +7,35 @@ from dataclasses import dataclass
 
 from pincite.errors import IndexMissing
 from pincite.storage.catalog import Catalog, StoredPassage
-from pincite.storage.generation import DerivedDamaged, Generation, IndexFolder, Recipe, open_generation, shared
+from pincite.storage.derived import DerivedDamaged
+from pincite.storage.generation import Generation, IndexFolder, Recipe, open_generation, shared
 from pincite.storage.vectors import CorruptRecord, Record, SegmentReader
 
 _TRIES = 20
+
+
+@contextmanager
+def current_generation(index: IndexFolder, catalog: Catalog) -> Iterator[int]:
+    """Lock the current generation and fix the catalog's state; start again if it moved between.
+
+    Raises `IndexMissing`, or `DerivedDamaged` where the generation is not there.
+    """
+    damage: DerivedDamaged | None = None
+    for _ in range(_TRIES):
+        number = catalog.generation
+        if number == 0:
+            raise IndexMissing(f"{index.path}: nothing is indexed yet: run python ingest.py")
+        with ExitStack() as attempt:
+            try:
+                attempt.enter_context(shared(index.generation(number)))
+            except DerivedDamaged as error:
+                damage = error
+                continue
+            attempt.enter_context(catalog.reading())
+            if catalog.generation == number:
+                yield number
+                return
+    raise damage or DerivedDamaged("the index changes faster than it can be read")
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +65,7 @@ class IndexReader:
         self.folder = folder
         self._recipe = recipe
         self._opened: Generation | None = None
+        self._opened_sha256 = ""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -47,34 +73,16 @@ class IndexReader:
         """Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`, or `DerivedDamaged` to be rebuilt."""
         with ExitStack() as held:
             catalog = held.enter_context(Catalog(self.folder.path))
-            number = self._hold_current(catalog, held)
+            number = held.enter_context(current_generation(self.folder, catalog))
+            self._recipe.check(catalog, self.folder.path)
             segments = SegmentReader(self.folder.vectors)
             held.callback(segments.close)
-            yield Snapshot(catalog, self._generation(number), segments)
+            yield Snapshot(catalog, self._generation(number, catalog.meta("manifest")), segments)
 
-    def _hold_current(self, catalog: Catalog, held: ExitStack) -> int:
-        """Lock the current generation and fix the catalog's state; start again if it moved between."""
-        damage: DerivedDamaged | None = None
-        for _ in range(_TRIES):
-            number = catalog.generation
-            if number == 0:
-                raise IndexMissing(f"{self.folder.path}: nothing is indexed yet: run python ingest.py")
-            with ExitStack() as attempt:
-                try:
-                    attempt.enter_context(shared(self.folder.generation(number)))
-                except DerivedDamaged as error:
-                    damage = error
-                    continue
-                attempt.enter_context(catalog.reading())
-                if catalog.generation != number:
-                    continue
-                self._recipe.check(Recipe.model_validate_json(catalog.meta("recipe")), self.folder.path)
-                held.push(attempt.pop_all())
-                return number
-        raise damage or DerivedDamaged("the index changes faster than it can be read")
-
-    def _generation(self, number: int) -> Generation:
+    def _generation(self, number: int, manifest_sha256: str) -> Generation:
+        """Told by its manifest, for an index that was made anew counts its generations from 1 again."""
         with self._lock:
-            if self._opened is None or self._opened.manifest.generation != number:
-                self._opened = open_generation(self.folder.generation(number))
+            if self._opened is None or self._opened_sha256 != manifest_sha256:
+                self._opened = open_generation(self.folder.generation(number), manifest_sha256)
+                self._opened_sha256 = manifest_sha256
             return self._opened

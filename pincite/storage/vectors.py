@@ -124,7 +124,9 @@ class SegmentWriter:
 
     def __init__(self, folder: Path, committed: Mapping[int, int]) -> None:
         """A last segment that is missing, full or shorter than was committed is not appended to."""
-        folder.mkdir(exist_ok=True)
+        if not folder.is_dir():
+            folder.mkdir()
+            flush(folder.parent)
         self._folder = folder
         self._number = max({*segment_numbers(folder), *committed}, default=1)
         path = segment_path(folder, self._number)
@@ -165,8 +167,10 @@ class SegmentWriter:
 
     def close(self) -> None:
         """Flush and close."""
-        self.flush()
-        self._file.close()
+        try:
+            self.flush()
+        finally:
+            self._file.close()
 
 
 def flush(path: Path) -> None:

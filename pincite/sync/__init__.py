@@ -2,13 +2,14 @@
 
 import time
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 from pincite import reading
 from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMismatch, IndexMissing
 from pincite.settings import Settings
-from pincite.storage import Catalog, IndexFolder, Recipe, create, vectors
+from pincite.storage import Catalog, IndexFolder, Recipe, create, generation, vectors
 from pincite.storage.catalog import FILE as CATALOG_FILE
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Progress, Run
@@ -16,6 +17,8 @@ from pincite.sync.run import Progress, Run
 __all__ = ["Difference", "Progress", "Report", "preview", "restore", "sync"]
 
 _MANY = 20
+_PATIENCE = 10.0
+"""Seconds that a question waits for another one to mend the index."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,23 +52,26 @@ def sync(
     started = time.monotonic()
     corpus = _corpus_folder(settings)
     index = IndexFolder(settings.index)
-    is_new = not (index.path / CATALOG_FILE).is_file()
-    if is_new and not holds_documents(corpus):
+    if not _has_catalog(index) and not holds_documents(corpus):
         raise _nothing_to_index(corpus)
     recipe = Recipe.of(settings)
     with index.writer():
-        if is_new:
+        if not _has_catalog(index):
             _begin(index, corpus)
         with Catalog(index.path, writable=True) as catalog:
             _check_corpus(catalog, corpus, index.path, move_corpus)
             if catalog.generation and not rebuild:
-                recipe.check(Recipe.model_validate_json(catalog.meta("recipe")), index.path)
+                recipe.check(catalog, index.path)
             difference = compare(corpus, settings.sync.max_megabytes, catalog, rebuild=rebuild)
-            _guard(difference, len(catalog.files()), corpus, allow_removals)
+            known = len(catalog.files())
+            _guard(difference, known, corpus, allow_removals)
             run = Run(settings, index, catalog, recipe, embedder, progress)
-            difference, embedded = run.apply(difference, corpus, anew=rebuild)
-            if catalog.generation == 0:
-                raise _nothing_to_index(corpus)
+            difference, documents = run.read(difference, corpus, anew=rebuild)
+            _guard(difference, known, corpus, allow_removals)  # what turned out to hold no text is gone too
+            embedded = run.apply(difference, documents, anew=rebuild)
+            if move_corpus:
+                with catalog.writing():
+                    catalog.set_meta("corpus", str(corpus))
             counts = catalog.counts()
             return Report(
                 difference,
@@ -77,13 +83,13 @@ def sync(
             )
 
 
-def preview(settings: Settings) -> Difference:
+def preview(settings: Settings, *, rebuild: bool = False, move_corpus: bool = False) -> Difference:
     """What `sync` would do, without doing it. Needs no lock and writes nothing."""
     corpus = _corpus_folder(settings)
     try:
         with Catalog(settings.index) as catalog:
-            _check_corpus(catalog, corpus, settings.index, move_corpus=False)
-            return compare(corpus, settings.sync.max_megabytes, catalog)
+            _check_corpus(catalog, corpus, settings.index, move_corpus)
+            return compare(corpus, settings.sync.max_megabytes, catalog, rebuild=rebuild)
     except IndexMissing:
         return compare(corpus, settings.sync.max_megabytes, None)
 
@@ -92,10 +98,11 @@ def restore(settings: Settings, embedder: Embedder | None = None) -> None:
     """Build damaged derived files again from catalog and segments; the documents stay as they are."""
     index = IndexFolder(settings.index)
     recipe = Recipe.of(settings)
-    with index.writer(), Catalog(index.path, writable=True) as catalog:
-        recipe.check(Recipe.model_validate_json(catalog.meta("recipe")), index.path)
-        nothing = Difference(skipped=catalog.skipped())
-        Run(settings, index, catalog, recipe, embedder).apply(nothing, Path(catalog.meta("corpus")))
+    with index.writer(_PATIENCE), Catalog(index.path, writable=True) as catalog:
+        recipe.check(catalog, index.path)
+        run = Run(settings, index, catalog, recipe, embedder)
+        if not run.is_readable():  # else somebody was quicker
+            run.apply(Difference(skipped=catalog.skipped()), [], anew=True)
 
 
 def _corpus_folder(settings: Settings) -> Path:
@@ -105,18 +112,19 @@ def _corpus_folder(settings: Settings) -> Path:
     return settings.corpus.resolve()
 
 
+def _has_catalog(index: IndexFolder) -> bool:
+    return (index.path / CATALOG_FILE).is_file()
+
+
 def _nothing_to_index(corpus: Path) -> CorpusError:
     return CorpusError(f"{corpus}: holds no document that can be read ({', '.join(reading.READERS)}): add some")
 
 
 def _begin(index: IndexFolder, corpus: Path) -> None:
     """A new catalog. Vectors that survived the loss of an old one are taken over."""
-    create(index.path, corpus)
-    with Catalog(index.path, writable=True) as catalog, catalog.writing():
-        for number in vectors.segment_numbers(index.vectors):
-            catalog.put_vectors(vectors.scan(index.vectors, number))
-        past = [int(folder.name) for folder in index.generations.glob("[0-9]*")]
-        catalog.set_meta("next_generation", str(max(past, default=0) + 1))
+    found = (vectors.scan(index.vectors, number) for number in vectors.segment_numbers(index.vectors))
+    past = generation.generation_numbers(index)
+    create(index.path, corpus, max(past, default=0) + 1, chain.from_iterable(found))
 
 
 def _check_corpus(catalog: Catalog, corpus: Path, index: Path, move_corpus: bool) -> None:
@@ -128,8 +136,6 @@ def _check_corpus(catalog: Catalog, corpus: Path, index: Path, move_corpus: bool
             f"{index}: is the index of {indexed}, not of {corpus}: take another with --index OTHER, or say"
             " --move-corpus if the folder was moved"
         )
-    with catalog.writing():
-        catalog.set_meta("corpus", str(corpus))
 
 
 def _guard(difference: Difference, known: int, corpus: Path, allow_removals: bool) -> None:

@@ -102,7 +102,7 @@ def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iter
                 entries = sorted(listing, key=lambda entry: entry.name)
         except OSError as error:
             if not folder:
-                raise CorpusError(f"{corpus}: cannot be listed ({error.strerror}): mend its permissions") from error
+                raise _unlisted(corpus, error) from error
             unread[folder] = f"cannot be listed ({error.strerror})"
             continue
         below = []
@@ -121,7 +121,16 @@ def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iter
                     yield source, entry.stat(follow_symlinks=False)
                 except FileNotFoundError:  # gone since the folder was listed
                     continue
+                except OSError as error:  # a folder that may be listed but not entered
+                    if not folder:
+                        raise _unlisted(corpus, error) from error
+                    unread[folder] = f"cannot be entered ({error.strerror})"
+                    break
         pending.extend(reversed(below))
+
+
+def _unlisted(corpus: Path, error: OSError) -> CorpusError:
+    return CorpusError(f"{corpus}: cannot be listed ({error.strerror}): mend its permissions")
 
 
 def _is_text(name: str) -> bool:

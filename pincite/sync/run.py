@@ -1,7 +1,7 @@
 """One run of a writer: from a difference to a committed generation."""
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,7 +28,7 @@ from pincite.storage import (
     vectors,
 )
 from pincite.sync.difference import Difference
-from pincite.types import Passage
+from pincite.types import Document, Passage
 
 Progress = Callable[[str, int, int], None]
 """Told the stage (`read`, `embed`, `commit`), how many are done, and of how many."""
@@ -57,35 +57,53 @@ class Run:
         self._embedder = embedder
         self._progress = progress or (lambda _stage, _done, _total: None)
 
-    def apply(self, difference: Difference, corpus: Path, *, anew: bool = False) -> tuple[Difference, int]:
-        """Bring the index to the state of the corpus; `anew` builds the derived files from nothing.
+    def apply(self, difference: Difference, documents: Sequence[NewDocument], *, anew: bool = False) -> int:
+        """Bring the index to a state that was read; `anew` builds the derived files from nothing.
 
-        Returns the difference as it was found when the files were read, and how many passages
-        were embedded.
+        Returns how many passages were embedded.
         """
         catalog = self._catalog
         vectors.trim(self._index.vectors, catalog.committed_ends())
-        difference, documents = self._read(difference, corpus)
-        current = catalog.generation
-        anew = anew or not (current and self._is_intact(current))
+        anew = anew or not self.is_intact()
         embedded = 0
-        if difference.is_empty() and (not anew or current == 0):
+        if difference.is_empty() and not anew:
             self._note(difference)
         else:
-            gone = [*difference.removed, *difference.changed]
+            old_names = {new: old for old, new in difference.moved}
+            replaced = (new.document.source for new in documents)
+            gone = [*difference.removed, *(old_names.get(source, source) for source in replaced)]
             # What is gone must be gone from the derived files too, so they are built anew.
-            anew = anew or bool(catalog.passage_ids(gone)) or self._is_altered(current)
+            anew = anew or bool(catalog.passage_ids(gone)) or self.is_altered()
             embedded = self._embed(self._unembedded(documents, gone, everything=anew))
-            self._commit(difference, documents, None if anew else current)
+            self._commit(difference, documents, None if anew else catalog.generation)
         generation.sweep(self._index, catalog.generation, set(catalog.committed_ends()))
         catalog.checkpoint()
-        return difference, embedded
+        return embedded
 
     # Reading
 
-    def _read(self, difference: Difference, corpus: Path) -> tuple[Difference, list[NewDocument]]:
-        """Read and cut what was added or changed."""
-        sources = sorted([*difference.added, *difference.changed])
+    def read(
+        self, difference: Difference, corpus: Path, *, anew: bool = False
+    ) -> tuple[Difference, Sequence[NewDocument]]:
+        """Read and cut what was added or changed, and with `anew` everything else too.
+
+        Returns the difference as it was found when the files were read.
+        """
+        difference, documents = self._read(difference, corpus, anew=anew)
+        return difference, [*documents, *self._cut_again(difference, documents)] if anew else documents
+
+    def _cut_again(self, difference: Difference, read: Sequence[NewDocument]) -> Iterator[NewDocument]:
+        """Documents that stay although their files cannot be read now: cut from the text in the catalog."""
+        done = {*difference.removed, *(new.document.source for new in read)}
+        new_names = dict(difference.moved)
+        for source, before in self._catalog.files().items():
+            name = new_names.get(source, source)
+            if not done & {source, name} and (document := self._catalog.document(source)):
+                yield self._cut(replace(document, source=name), difference.states.get(name, before))
+
+    def _read(self, difference: Difference, corpus: Path, *, anew: bool) -> tuple[Difference, list[NewDocument]]:
+        moved = [new for _, new in difference.moved] if anew else []
+        sources = sorted([*difference.added, *difference.changed, *moved])
         documents: list[NewDocument] = []
         inaccessible: dict[str, str] = {}
         unreadable: dict[str, str] = {}
@@ -98,27 +116,39 @@ class Run:
             except Unreadable as error:
                 unreadable[source] = str(error)
         self._progress("read", len(sources), len(sources))
+        staying = [source for source in difference.changed if source in inaccessible]
+        for source in staying:
+            inaccessible[source] += "; the indexed version stays"
         failed = inaccessible | unreadable
+        lost = [source for source in difference.changed if source in unreadable]
+        lost += [old for old, new in difference.moved if new in unreadable]
+        kept_moves = [(old, new) for old, new in difference.moved if new not in unreadable]
+        named_again = {new for _, new in kept_moves}
         return (
             replace(
                 difference,
                 added=[source for source in difference.added if source not in failed],
                 changed=[source for source in difference.changed if source not in failed],
-                removed=sorted(difference.removed + [s for s in difference.changed if s in unreadable]),
+                moved=kept_moves,
+                removed=sorted(difference.removed + lost),
+                unchanged=difference.unchanged + len(staying),
                 skipped=dict(sorted((difference.skipped | failed).items())),
-                states={s: state for s, state in difference.states.items() if s not in failed},
+                states={s: at for s, at in difference.states.items() if s not in failed or s in named_again},
             ),
             documents,
         )
 
     def _read_one(self, corpus: Path, state: FileState) -> NewDocument:
         document = reading.read(corpus / state.source, state.source)
+        # The bytes that were read may be newer than those that were compared.
+        return self._cut(document, replace(state, sha256=document.sha256))
+
+    def _cut(self, document: Document, state: FileState) -> NewDocument:
         passages = cut(document, self._model().tokenizer.count, self._settings.passages.tokens)
         first = self._catalog.reserve("next_passage", len(passages))
         return NewDocument(
             document,
-            # The bytes that were read may be newer than those that were compared.
-            replace(state, sha256=document.sha256),
+            state,
             [
                 NewPassage(first + number, passage, len(lexical.terms(passage.indexed_text)), self._key(passage))
                 for number, passage in enumerate(passages)
@@ -138,7 +168,9 @@ class Run:
             self._embedder = embedding.open_embedder(files, self._settings.model.engine)
         return self._embedder
 
-    def _unembedded(self, documents: list[NewDocument], gone: list[str], *, everything: bool) -> dict[bytes, Passage]:
+    def _unembedded(
+        self, documents: Sequence[NewDocument], gone: list[str], *, everything: bool
+    ) -> dict[bytes, Passage]:
         """Passages without a sound record, by key: of the new documents, and with `everything` of
         those that stay."""
         wanted = {new.key: new.passage for document in documents for new in document.passages}
@@ -165,8 +197,8 @@ class Run:
         if not missing:
             return 0
         keys = list(missing)
-        writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         made = self._model().embed_passages(missing.values())
+        writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         done = 0
         self._progress("embed", 0, len(keys))
         try:
@@ -193,7 +225,7 @@ class Run:
                 self._catalog.touch(difference.states.values())
                 self._catalog.put_skipped(difference.skipped)
 
-    def _commit(self, difference: Difference, documents: list[NewDocument], previous: int | None) -> None:
+    def _commit(self, difference: Difference, documents: Sequence[NewDocument], previous: int | None) -> None:
         """The one transaction that makes the new state the current one."""
         self._progress("commit", 0, 1)
         catalog = self._catalog
@@ -208,30 +240,43 @@ class Run:
                 catalog.put_document(document)
             catalog.put_skipped(difference.skipped)
             self._compact()
-            generation.build(self._index, catalog, number, self._recipe, previous)
+            manifest_sha256 = generation.build(self._index, catalog, number, self._recipe, previous)
             catalog.set_meta("generation", str(number))
+            catalog.set_meta("manifest", manifest_sha256)
             catalog.set_meta("recipe", self._recipe.model_dump_json())
-            catalog.set_meta("last_passage", str(int(catalog.meta("next_passage")) - 1))
+            catalog.set_meta("last_passage", str(catalog.number("next_passage") - 1))
         self._progress("commit", 1, 1)
 
-    def _is_intact(self, current: int) -> bool:
-        """Whether the current generation's files and the segments are there in full length."""
-        folder = self._index.generation(current)
+    def is_intact(self) -> bool:
+        """Whether the current generation's files and the segments look as they were written."""
+        folder = self._index.generation(self._catalog.generation)
         try:
-            manifest = generation.read_manifest(folder)
-            generation.check_sizes(folder, manifest)
+            generation.check_files(folder, generation.read_manifest(folder, self._catalog.meta("manifest")))
         except DerivedDamaged:
             return False
         return not generation.short_segments(self._index, self._catalog)
 
-    def _is_altered(self, current: int) -> bool:
-        """Whether any byte of the files that would be used again is not as it was written."""
-        folder = self._index.generation(current)
+    def is_readable(self) -> bool:
+        """Whether the current generation is, byte for byte, as it was written, and can be opened."""
+        folder = self._index.generation(self._catalog.generation)
+        if not self.is_intact() or self.is_altered():
+            return False
+        try:
+            generation.open_generation(folder)
+        except DerivedDamaged:
+            return False
+        return True
+
+    def is_altered(self) -> bool:
+        """Whether any byte of the current generation's files is not as it was written."""
+        folder = self._index.generation(self._catalog.generation)
         return bool(generation.altered_files(folder, generation.read_manifest(folder)))
 
     def _compact(self) -> None:
         """Copy what lives out of segments that are mostly dead; the sweeper deletes the old ones."""
         catalog, folder = self._catalog, self._index.vectors
+        for number in generation.short_segments(self._index, catalog):  # what lived there was embedded again
+            catalog.remove_vectors(catalog.dead_keys(number))
         live = catalog.live_bytes()
         wasteful = [
             number

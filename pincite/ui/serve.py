@@ -22,6 +22,8 @@ def free_port(first: int) -> int:
     """A port of the loopback interface; each one that is in use is named on standard error."""
     for port in range(first, first + _TRIES):
         with socket.socket() as probe:
+            # As the server does: a port whose last connections are still closing is free.
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))
             except OSError:

@@ -1,0 +1,216 @@
+"""The page in each of its states, as Streamlit's own test harness sees it."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
+
+from pincite.embedding import Embedder
+from pincite.search import as_json
+from pincite.settings import Settings
+from pincite.sync import sync
+from pincite.ui.resources import shared
+
+ROOT = Path(__file__).parents[1]
+WAIT = 60
+
+SOURCE_PAGE = """
+import streamlit as st
+from pincite.ui import source_page
+from pincite.ui.pages import Pages
+from pincite.ui.resources import shared
+
+page = st.Page(lambda: source_page.show(Pages(page, page), shared()), title="Source", url_path="x", default=True)
+st.navigation([page], position="hidden").run()
+"""
+
+
+@pytest.fixture(autouse=True)
+def in_its_own_folder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """The page reads pincite.toml and the folders beside it."""
+    monkeypatch.chdir(settings.corpus.parent)
+    st.cache_resource.clear()
+    st.cache_data.clear()
+    yield
+    st.cache_resource.clear()
+    st.cache_data.clear()
+
+
+def ask(question: str = "") -> AppTest:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT).run()
+    if question:
+        page.text_input(key="q").set_value(question).run()
+    assert not page.exception
+    return page
+
+
+def bodies(page: AppTest) -> str:
+    """All that stands in our own markup, in order."""
+    return "\n".join(element.proto.body for element in page.get("html"))
+
+
+def captions(page: AppTest) -> list[str]:
+    return [caption.value for caption in page.caption]
+
+
+def write(settings: Settings, name: str, text: str) -> None:
+    (settings.corpus / name).write_text(text, encoding="utf-8")
+
+
+TIDES = (
+    "# Tides\n\nThe moon pulls the sea towards it. That is why high water comes about every twelve hours.\n\n"
+    "## Spring tides\n\nAt new moon and full moon the sun and the moon pull along one line, and the range is largest.\n"
+)
+OPENING = TIDES.index("\n\n## Spring tides")
+"""Where the passage before the second heading ends."""
+
+
+@pytest.fixture
+def indexed(settings: Settings, embedder: Embedder) -> Settings:
+    write(settings, "tides.md", TIDES)
+    write(settings, "bread.txt", "Bread\n\nSourdough rises slowly because wild yeast is slower than baker's yeast.\n")
+    sync(settings, embedder=embedder)
+    return settings
+
+
+def test_an_empty_box_says_what_to_expect(indexed: Settings) -> None:
+    page = ask()
+    assert "Answers are shown word for word, with the place where each of them stands." in captions(page)
+    assert "Nothing has changed since." in captions(page)
+    assert "**2** documents, **3** passages" in [m.value for m in page.markdown]
+
+
+def test_an_answer_shows_the_passage_its_marked_sentence_its_place_and_band(indexed: Settings) -> None:
+    page = ask("why is there high water every twelve hours")
+    html = bodies(page)
+    assert "<mark>That is why high water comes about every twelve hours.</mark>" in html
+    assert '<div class="pincite-title">1. Tides</div>' in html
+    assert f'<div class="pincite-quiet">tides.md › characters 0–{OPENING}</div>' in html
+    assert "Nothing here answers that." not in html
+
+
+def test_the_question_comes_from_the_url(indexed: Settings) -> None:
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT)
+    page.query_params["q"] = "why is the range of the tide largest at full moon"
+    page.run()
+    assert page.text_input(key="q").value == "why is the range of the tide largest at full moon"
+    assert "tides.md › Spring tides › characters" in bodies(page)
+
+
+def test_when_nothing_answers_it_says_so_and_keeps_the_nearest_behind(indexed: Settings) -> None:
+    page = ask("who won the football world cup in 1998")
+    assert '<div class="pincite-verdict">Nothing here answers that.</div>' in bodies(page)
+    assert [e.label for e in page.expander] == ["The nearest passages, which may not answer"]
+    assert "pincite-text" in "".join(element.proto.body for element in page.expander[0].get("html"))
+
+
+def test_a_question_of_stop_words_gets_a_clear_line(indexed: Settings) -> None:
+    assert "holds only words that stand in every text: name what it is about" in bodies(ask("what is it"))
+
+
+def test_text_of_documents_and_questions_is_never_html(settings: Settings, embedder: Embedder) -> None:
+    evil = "<script>alert(1)</script><img src=x onerror=alert(2)> harbour **bold** $x$ :red[no]"
+    write(settings, "<b>evil.txt", f"<i>Harbour rules</i>\n\nThe harbour closes at nine. {evil}\n")
+    sync(settings, embedder=embedder)
+    html = bodies(ask(f"when does the harbour close {evil}"))
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;&lt;img src=x onerror=alert(2)&gt; harbour **bold** $x$" in html
+    assert "&lt;b&gt;evil.txt" in html
+    assert "<img" not in html
+    assert "alert(1)</script>" not in html
+
+
+def test_without_an_index_it_says_so_and_offers_to_make_one(settings: Settings) -> None:
+    write(settings, "tides.md", TIDES)
+    page = ask("why is there high water")
+    assert "Nothing is indexed yet." in [m.value for m in page.markdown]
+    assert "no index here: run python ingest.py" in bodies(page)
+    assert [b.label for b in page.button] == ["Re-index"]
+
+
+def test_re_indexing_takes_in_what_is_new(indexed: Settings) -> None:
+    write(indexed, "boats.md", "# Boats\n\nA keel keeps a sailing boat from drifting sideways.\n")
+    page = ask()
+    assert "1 file has changed since: re-index." in captions(page)
+    page.button[0].click().run()
+    shared().reindexer.wait(WAIT)
+    page.run()
+    assert [s.value for s in page.success] == ["1 added, 0 changed, 0 moved, 0 removed"]
+    assert "Nothing has changed since." in captions(page)
+    page.text_input(key="q").set_value("what stops a sailing boat drifting sideways").run()
+    assert "<mark>A keel keeps a sailing boat from drifting sideways.</mark>" in bodies(page)
+
+
+def test_a_sync_that_fails_says_why_and_questions_go_on(indexed: Settings) -> None:
+    page = ask("why is there high water every twelve hours")
+    for file in indexed.corpus.iterdir():
+        file.unlink()
+    page.button[0].click().run()
+    shared().reindexer.wait(WAIT)
+    page.run()
+    assert "holds no document that can be read" in bodies(page)
+    assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
+
+
+def test_a_damaged_catalog_is_named(indexed: Settings) -> None:
+    (indexed.index / "catalog.sqlite").write_bytes(b"not a database at all" * 500)
+    for side in ("catalog.sqlite-wal", "catalog.sqlite-shm"):
+        (indexed.index / side).unlink(missing_ok=True)
+    assert "catalog.sqlite: damaged" in bodies(ask("why is there high water"))
+
+
+def test_bad_settings_are_named(indexed: Settings) -> None:
+    Path("pincite.toml").write_text("colour = 'red'\n", encoding="utf-8")
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT).run()
+    assert not page.exception
+    assert "pincite.toml: colour: unknown key" in bodies(page)
+
+
+def test_reruns_load_neither_model_nor_index_again(indexed: Settings) -> None:
+    page = ask("why is there high water every twelve hours")
+    resources = shared()
+    opened = resources.searcher.index._opened
+    page.text_input(key="q").set_value("what makes sourdough slow").run()
+    assert shared() is resources
+    assert resources.searcher.index._opened is opened
+
+
+def open_source(**query: str) -> AppTest:
+    page = AppTest.from_string(SOURCE_PAGE, default_timeout=WAIT)
+    for name, value in query.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
+def test_the_source_opens_at_the_passage(indexed: Settings) -> None:
+    start = TIDES.index("That is why")
+    html = bodies(open_source(source="tides.md", start="0", end=str(OPENING), mark=f"{start}-{OPENING}"))
+    assert (
+        '<span class="pincite-passage"># Tides\n\nThe moon pulls the sea towards it. '
+        "<mark>That is why high water comes about every twelve hours.</mark></span>" in html
+    )
+    assert f"tides.md, characters 0–{OPENING} of {len(TIDES)}" in html
+
+
+def test_a_link_to_an_earlier_version_says_so(indexed: Settings) -> None:
+    html = bodies(open_source(source="tides.md", start="0", end="7", file="0000000000000000"))
+    assert "The file has changed since this link was made" in html
+
+
+@pytest.mark.parametrize("start", ["-5", "999999", "x", ""])
+def test_a_link_with_a_senseless_place_still_shows_the_document(indexed: Settings, start: str) -> None:
+    assert "The moon pulls the sea" in bodies(open_source(source="tides.md", start=start, end="7"))
+
+
+def test_a_link_to_a_document_that_is_gone_says_so(indexed: Settings) -> None:
+    assert "gone.md: not in the index" in bodies(open_source(source="gone.md"))
+
+
+def test_the_json_of_the_command_line_and_the_page_agree(indexed: Settings) -> None:
+    answer = as_json(shared().searcher.search("why is there high water every twelve hours"))
+    shown = bodies(ask("why is there high water every twelve hours"))
+    assert json.dumps(answer["hits"][0]["citation"], ensure_ascii=False).strip('"') in shown
