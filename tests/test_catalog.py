@@ -122,17 +122,22 @@ def test_a_transaction_that_fails_leaves_everything_as_it_was(folder: Path, erro
     with Catalog(folder, writable=True) as catalog:
         put(catalog, new("a.md"), new("b.md", "Old.", first_id=2))
         before = dump(folder)
-        with pytest.raises(error), catalog.writing():
-            catalog.put_document(new("c.md", "Third.", first_id=3))
-            catalog.remove_document("a.md")
-            catalog.rename_document("b.md", replace(STATE, source="z.md"))
-            catalog.put_vectors([(b"v" * 32, Location(1, 8, 9))])
-            catalog.put_skipped({"x": "y"})
-            catalog.set_meta("generation", "9")
-            raise error
+        with pytest.raises(error):
+            change_everything(catalog, error)
         assert dump(folder) == before
         put(catalog, new("c.md", "Third.", first_id=3))  # and it can go on
         assert sorted(catalog.files()) == ["a.md", "b.md", "c.md"]
+
+
+def change_everything(catalog: Catalog, error: type[BaseException]) -> None:
+    with catalog.writing():
+        catalog.put_document(new("c.md", "Third.", first_id=3))
+        catalog.remove_document("a.md")
+        catalog.rename_document("b.md", replace(STATE, source="z.md"))
+        catalog.put_vectors([(b"v" * 32, Location(1, 8, 9))])
+        catalog.put_skipped({"x": "y"})
+        catalog.set_meta("generation", "9")
+        raise error
 
 
 def dump(folder: Path) -> list[str]:
@@ -193,9 +198,8 @@ def test_a_number_is_never_given_twice(
         first = catalogs[who].reserve("next_passage", count)
         given_out += range(first, first + count)
         if fails:  # what they were meant for comes to nothing
-            with pytest.raises(RuntimeError), catalogs[who].writing():
-                catalogs[who].set_meta("generation", "3")
-                raise RuntimeError
+            with pytest.raises(RuntimeError):
+                change_everything(catalogs[who], RuntimeError)
     for catalog in catalogs:
         catalog.close()
     with Catalog(folder, writable=True) as catalog:
@@ -301,7 +305,7 @@ def test_a_damaged_catalog_is_named_and_never_overwritten(
 
 
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(1, 255)), min_size=1, max_size=20))
-@hypothesis_settings(deadline=None, max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@hypothesis_settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 def test_whatever_is_flipped_in_a_catalog_ends_in_one_line_or_in_true_words(
     zebras: Settings, tmp_path: Path, embedder: Embedder, flips: list[tuple[float, int]]
 ) -> None:
@@ -314,22 +318,24 @@ def test_whatever_is_flipped_in_a_catalog_ends_in_one_line_or_in_true_words(
     path.write_bytes(data)
     originals = {file.read_text() for file in zebras.corpus.iterdir()}
 
+    def search() -> None:
+        for hit in Searcher(settings, embedder).search("which zebra eats grass?").hits:
+            assert any(hit.passage.text in original for original in originals)
+
     uses: list[Callable[[], object]] = [
+        search,
         lambda: examine(settings),
         lambda: preview(settings),
         lambda: sync(settings, embedder=embedder),
         lambda: sync(settings, embedder=embedder, rebuild=True),
     ]
-    try:
-        for hit in Searcher(settings, embedder).search("which zebra eats grass?").hits:
-            assert any(hit.passage.text in original for original in originals)
-    except PinciteError as error:
-        assert "\n" not in str(error)
+    complaints: list[str] = []
     for use in uses:
         try:
             use()
         except PinciteError as error:
-            assert "\n" not in str(error)
+            complaints.append(str(error))
+    assert not any("\n" in complaint for complaint in complaints)
 
 
 def test_a_changed_text_is_noticed_before_it_is_shown(zebras: Settings, tmp_path: Path, embedder: Embedder) -> None:
@@ -337,7 +343,7 @@ def test_a_changed_text_is_noticed_before_it_is_shown(zebras: Settings, tmp_path
     with sqlite3.connect(settings.index / "catalog.sqlite") as connection:
         connection.execute("UPDATE passages SET text = replace(text, 'grass', 'glass') WHERE id = 3")
     connection.close()
-    with pytest.raises(IndexDamaged, match="the stored text is damaged: run python ingest.py --rebuild$"):
+    with pytest.raises(IndexDamaged, match=r"the stored text is damaged: run python ingest\.py --rebuild$"):
         Searcher(settings, embedder).search("which zebra eats grass?")
 
     assert sync(settings, embedder=embedder, rebuild=True).embedded == 0
@@ -437,9 +443,10 @@ def test_deleted_text_is_gone_although_the_run_that_deleted_it_died(
     def die(_: Catalog) -> None:
         raise RuntimeError
 
-    with monkeypatch.context() as patch, pytest.raises(RuntimeError):
+    with monkeypatch.context() as patch:
         patch.setattr(Catalog, "checkpoint", die)  # after the commit, before the log is folded in
-        sync(settings, embedder=embedder)
+        with pytest.raises(RuntimeError):
+            sync(settings, embedder=embedder)
     assert sync(settings, embedder=embedder).difference.removed == []
     assert holding(settings.index, "xyzzyq3q") == []
 

@@ -6,7 +6,7 @@ from itertools import pairwise
 from pathlib import Path
 
 import pytest
-from hypothesis import assume, example, given
+from hypothesis import example, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
@@ -22,11 +22,14 @@ TOKENIZER = Tokenizer(embedding.find("all-MiniLM-L6-v2").tokenizer)
 CORPUS = Path(__file__).parents[1] / "corpus"
 
 AWKWARD = [
-    "word ", "Ein Satz. ", "He said “yes!” and left. ", "Dr. No paid $3.50 at 6 p.m. ", "...", "?! ", "1.2.3", "\t", " ",
-    "\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\x0c", "\x0b", "\x07", "\x7f", "\u2028", "\xa0", "\u200b", "\u200e", "\ufeff",
-    "e\u0301", "\u0301", "q\u0307\u0323", "ẞ", "ﬃ", "İ", "𝔘", "\U000e0041", "\ufffd", "👩‍👩‍👧‍👦", "🏳️‍🌈", "👍🏽", "🇨🇭", "😀", "\u200d",
-    "שלום עולם. ", "مرحبا بالعالم، ", "東京は日本の首都です。", "한국어", "ภาษาไทยไม่มีช่องว่าง", "हिन्दी ", "a" * 150, "─" * 120, "x" * 33,
-    "# Head\n", "## Sub head ##\r\n", "#\n", "Under\n=====\n", "Two\nlines\n---\n", "```\n", "- item\n", "| a | b |\n", "---\n",
+    "word ", "Ein Satz. ", "He said “yes!” and left. ", "Dr. No paid $3.50 at 6 p.m. ", "...", "?! ", "1.2.3",
+    " ", "\t", "\n", "\n\n", "\r\n", "\r\n\r\n", "\r", "\x0c", "\x0b", "\x07", "\x7f", "\u2028", "\xa0", "\u200b",
+    "\u200e", "\ufeff", "\ufffd", "\u0301", "e\u0301", "q\u0307\u0323", "ẞ", "ﬃ", "İ", "𝔘", "\U000e0041", "\u200d",
+    "👩\u200d👩\u200d👧", "🏳️\u200d🌈", "👍🏽", "🇨🇭", "😀",
+    "שלום עולם. ", "مرحبا بالعالم، ", "東京は日本の首都です。", "한국어", "ภาษาไทยไม่มีช่องว่าง", "हिन्दी ",
+    "a" * 150, "─" * 120, "x" * 33,
+    "# Head\n", "## Sub head ##\r\n", "#\n", "Under\n=====\n", "Two\nlines\n---\n", "```\n", "- item\n",
+    "| a | b |\n", "---\n",
 ]  # fmt: skip
 
 
@@ -102,6 +105,8 @@ def check_budget(passages: Sequence[Passage], count: TokenCounter, budget: int) 
 
 def check_headings(document: Document, passages: Sequence[Passage], count: TokenCounter, budget: int) -> None:
     """No passage ends with a heading that has text of its own, unless headings alone fill it."""
+    if not document.sections:
+        return
     ends = [*(section.start for section in document.sections[1:]), len(document.text)]
     for section, end in zip(document.sections, ends, strict=True):
         line = document.text[section.start : end].splitlines()[0] if section.heading else ""
@@ -115,9 +120,9 @@ def check_headings(document: Document, passages: Sequence[Passage], count: Token
 
 
 @pytest.mark.parametrize("read", [markdown.read, plain.read, html.read])
-@hypothesis_settings(deadline=None, max_examples=150)
+@hypothesis_settings(deadline=None, max_examples=250)
 @given(
-    text=st.lists(st.sampled_from(AWKWARD) | st.text(max_size=30), min_size=1, max_size=80).map("".join),
+    text=st.lists(st.sampled_from(AWKWARD) | st.text(max_size=9), min_size=25, max_size=120).map("".join),
     budget=st.sampled_from([48, 100, 200]),
 )
 @example(text="a" * 500, budget=48)
@@ -125,14 +130,14 @@ def check_headings(document: Document, passages: Sequence[Passage], count: Token
 def test_passages_hold_every_character_at_its_place_under_the_budget(read, text: str, budget: int) -> None:
     try:
         content = read(text.encode("utf-8", "ignore"))
-    except Unreadable:
-        assume(False)
+    except Unreadable:  # too many control characters for a file, not for a document
+        content = Content(text)
     found = document(content)
     check(found, cut(found, TOKENIZER.count, budget), TOKENIZER.count, budget)
 
 
 @hypothesis_settings(deadline=None, max_examples=150)
-@given(text=st.text(max_size=400), budget=st.integers(18, 60))
+@given(text=st.lists(st.text(max_size=20), max_size=100).map(" ".join), budget=st.integers(18, 60))
 def test_the_same_holds_for_any_characters_whatever(text: str, budget: int) -> None:
     found = plain_text(text)
     check(found, cut(found, words, budget), words, budget)
@@ -148,7 +153,7 @@ def test_the_same_holds_for_any_characters_whatever(text: str, budget: int) -> N
         "한" * 50_000,
         "e\u0301" * 25_000,
         "\u0301" * 50_000,
-        "👩‍👩‍👧‍👦" * 7_143,
+        "👩\u200d👩\u200d👧\u200d👦" * 7_143,
         "שלום" * 12_500,
         "ไม่มีช่องว่าง" * 3_847,
         "x" + " " * 49_998 + "y",
@@ -160,8 +165,10 @@ def test_the_same_holds_for_any_characters_whatever(text: str, budget: int) -> N
     ],
     ids=lambda line: ascii(line[:12]),
 )
-def test_one_line_of_50_000_characters_is_cut_like_any_other(line: str) -> None:
-    found = from_markdown(line) if line.startswith("#") else plain_text(line)
+def test_one_line_of_50_000_characters_is_cut_like_any_other(line: str, tmp_path: Path) -> None:
+    (tmp_path / "a.md").write_text(line, encoding="utf-8")
+    found = plain_text(line) if "\x07" in line else reading.read(tmp_path / "a.md", "a.md")
+    assert found.text == line
     started = time.perf_counter()
     passages = cut(found, TOKENIZER.count, 200)
     assert time.perf_counter() - started < 15
@@ -239,7 +246,7 @@ def test_a_sentence_that_is_too_long_is_halved_at_white_space_until_it_fits() ->
 
 
 def test_a_run_without_white_space_is_cut_anyway_but_not_within_a_sign() -> None:
-    family = "👩‍👩‍👧‍👦"
+    family = "👩\u200d👩\u200d👧\u200d👦"
     passages = cut(plain_text(family * 101), lambda texts: [len(text) for text in texts], 102)
     assert "".join(texts(passages)) == family * 101
     assert all(set(passage.text.split(family)) == {""} for passage in passages)

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
@@ -14,6 +14,9 @@ from pincite.embedding.model import ModelFiles
 from pincite.embedding.tokens import Tokenizer, Tokens, tokens_within
 from pincite.errors import ModelError, QuestionError
 from pincite.types import Passage, Span
+
+if TYPE_CHECKING:
+    from pincite.embedding.pytorch import PyTorchEngine
 
 BATCH = 8
 """Texts a batch: small ones stay in the processor's cache."""
@@ -130,7 +133,9 @@ def open_embedder(files: ModelFiles, engine: Literal["auto", "openvino", "pytorc
     OpenVINO is checked against PyTorch once; where it disagrees, PyTorch is used with a warning.
     """
     if engine == "pytorch" or (engine == "auto" and _has_gpu()):
-        return Embedder(files, _pytorch(files))
+        reference = _pytorch(files)
+        if engine == "pytorch" or reference.on_gpu:  # a GPU that PyTorch was not built for is none
+            return Embedder(files, reference)
     from pincite.embedding.openvino import open_engine
 
     if (converted := open_engine(files)) is not None:
@@ -141,7 +146,7 @@ def open_embedder(files: ModelFiles, engine: Literal["auto", "openvino", "pytorc
     return Embedder(files, _pytorch(files))
 
 
-def _pytorch(files: ModelFiles) -> Engine:
+def _pytorch(files: ModelFiles) -> "PyTorchEngine":
     from pincite.embedding.pytorch import PyTorchEngine
 
     return PyTorchEngine(files)

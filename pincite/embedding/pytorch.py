@@ -28,6 +28,7 @@ class PyTorchEngine:
         except (OSError, ValueError) as error:
             reason = str(error).strip().splitlines()[0]
             raise ModelError(f"{files.folder}: sentence-transformers cannot load it ({reason})") from error
+        self.on_gpu = self.module.device.type != "cpu"
         if self.module.device.type == "cuda":
             self.module.half()
         self._lock = threading.Lock()

@@ -60,13 +60,15 @@ def _break_runs(text: str) -> tuple[str, list[int]]:
     parts: list[str] = []
     position = 0
     for match in _LONG_RUN.finditer(text):
-        for cut in range(match.start() + _PIECE, match.end(), _PIECE):
-            while cut < match.end() and unicodedata.category(text[cut]).startswith("M"):
+        cut = match.start() + _PIECE
+        while cut < match.end():
+            if unicodedata.category(text[cut]).startswith("M"):  # belongs to the character before it
                 cut += 1
-            if position < cut < match.end():
-                parts.append(text[position:cut])
-                breaks.append(cut + len(breaks))
-                position = cut
+                continue
+            parts.append(text[position:cut])
+            breaks.append(cut + len(breaks))
+            position = cut
+            cut += _PIECE
     parts.append(text[position:])
     return " ".join(parts), breaks
 

@@ -108,9 +108,12 @@ class SegmentReader:
 def trim(folder: Path, committed: Mapping[int, int]) -> None:
     """Cut off what lies past the last committed record of each segment: a dead run's.
 
-    `committed`: segment → end of its last committed record.
+    `committed`: segment → end of its last committed record. One that is not in it although later
+    ones are was emptied by compaction, and a reader of an older state may still need it.
     """
     for number in segment_numbers(folder):
+        if number not in committed and number < max(committed, default=0):
+            continue
         path = segment_path(folder, number)
         size = path.stat().st_size
         if size < len(SEGMENT_MAGIC):  # died before it had named its format: begun again when it is next opened

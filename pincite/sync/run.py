@@ -35,6 +35,7 @@ Progress = Callable[[str, int, int], None]
 
 _BATCH = 256
 """Vector records between two commits: what a run that dies loses at most."""
+_ID_BLOCK = 4096
 _DEAD_SHARE = 0.3
 
 
@@ -56,6 +57,8 @@ class Run:
         self._recipe = recipe
         self._embedder = embedder
         self._progress = progress or (lambda _stage, _done, _total: None)
+        self._ids = range(0)
+        """Reserved passage ids that are still free."""
 
     def apply(self, difference: Difference, documents: Sequence[NewDocument], *, anew: bool = False) -> int:
         """Bring the index to a state that was read; `anew` builds the derived files from nothing.
@@ -145,15 +148,24 @@ class Run:
 
     def _cut(self, document: Document, state: FileState) -> NewDocument:
         passages = cut(document, self._model().tokenizer.count, self._settings.passages.tokens)
-        first = self._catalog.reserve("next_passage", len(passages))
+        ids = self._new_ids(len(passages))
         return NewDocument(
             document,
             state,
             [
-                NewPassage(first + number, passage, len(lexical.terms(passage.indexed_text)), self._key(passage))
-                for number, passage in enumerate(passages)
+                NewPassage(id_, passage, len(lexical.terms(passage.indexed_text)), self._key(passage))
+                for id_, passage in zip(ids, passages, strict=True)
             ],
         )
+
+    def _new_ids(self, count: int) -> range:
+        """Passage ids that nobody else gets. Reserved by the block, for each reservation is a commit."""
+        if len(self._ids) < count:
+            block = max(count, _ID_BLOCK)
+            first = self._catalog.reserve("next_passage", block)
+            self._ids = range(first, first + block)
+        taken, self._ids = self._ids[:count], self._ids[count:]
+        return taken
 
     def _key(self, passage: Passage) -> bytes:
         """What decides a passage's vectors: model, context line, text, sentences."""
