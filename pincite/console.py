@@ -8,8 +8,14 @@ from pathlib import Path
 
 import typer
 
+from pincite.embedding.model import cache_folder
 from pincite.errors import PinciteError
 from pincite.settings import Settings
+
+__all__ = ["Progress", "cache_folder", "progress_bar", "run", "run_app", "settings"]
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, how many are done, and of how many."""
 
 
 def settings(corpus: Path | None = None, index: Path | None = None) -> Settings:
@@ -40,15 +46,15 @@ def run_app(app: typer.Typer) -> None:
 
 
 @contextmanager
-def progress_bar() -> Iterator[Callable[[str, int, int], None]]:
+def progress_bar() -> Iterator[Progress]:
     """A progress callback for `sync`: one bar on standard error if that is a terminal, else nothing."""
     if not sys.stderr.isatty():
         yield lambda _stage, _done, _total: None
         return
     from rich.console import Console
-    from rich.progress import Progress
+    from rich.progress import Progress as Bars
 
-    with Progress(console=Console(stderr=True), transient=True) as bars:
+    with Bars(console=Console(stderr=True), transient=True) as bars:
         task = bars.add_task("", total=None)
 
         def show(stage: str, done: int, total: int) -> None:

@@ -5,6 +5,7 @@
     ├── CorpusError           the corpus folder is missing, empty, unreadable or suspiciously small
     │   └── Unreadable        one file cannot be read: it is skipped and the rest goes on
     │       └── Inaccessible  the system does not give it: what is indexed of it stays
+    ├── JudgementError        judgements or a test collection cannot be read
     ├── QuestionError         nothing can be searched for with this question
     ├── ModelError            the model is missing, altered or does not fit
     └── StorageError          the index cannot be used
@@ -36,6 +37,10 @@ class Unreadable(CorpusError):
 
 class Inaccessible(Unreadable):
     """The system does not give the file, so nothing is known of what it holds now."""
+
+
+class JudgementError(PinciteError):
+    """Judgements or a test collection cannot be read, or are not there."""
 
 
 class QuestionError(PinciteError):

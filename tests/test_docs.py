@@ -27,9 +27,10 @@ LINK = re.compile(
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what the commands need, with no index yet."""
-    for name in ("pincite", "corpus"):
+    for name in ("pincite", "corpus", "judgments"):
         shutil.copytree(ROOT / name, tmp_path / name)
-    shutil.copy(ROOT / "ingest.py", tmp_path)
+    for name in ("ingest.py", "evaluate.py"):
+        shutil.copy(ROOT / name, tmp_path)
     return tmp_path
 
 
@@ -73,7 +74,13 @@ def test_the_settings_page_shows_the_defaults() -> None:
 
 def test_every_option_of_every_command_is_documented() -> None:
     papers = "\n".join(paper.read_text(encoding="utf-8") for paper in PAPERS)
-    for command in (["ingest.py"], ["-m", "pincite", "search"], ["-m", "pincite", "doctor"], ["-m", "pincite", "page"]):
+    for command in (
+        ["ingest.py"],
+        ["evaluate.py"],
+        ["-m", "pincite", "search"],
+        ["-m", "pincite", "doctor"],
+        ["-m", "pincite", "page"],
+    ):
         shown = subprocess.run(
             [sys.executable, *command, "--help"],
             cwd=ROOT,

@@ -19,6 +19,7 @@ HOPS = [
     "citation",
     "search",
     "doctor",
+    "evaluation",
     "console",
     "ui",
     "__main__",

@@ -15,7 +15,7 @@ from typing import Any
 
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
 from pincite.storage.vectors import Location, flush
-from pincite.types import Document, Page, Passage, Section
+from pincite.types import Document, Page, Passage, Place, Section
 
 FILE = "catalog.sqlite"
 FORMAT = 1
@@ -386,6 +386,15 @@ class Catalog:
             (json.dumps(list(ids)),),
         )
         return [_stored_passage(row) for row in rows]
+
+    def places(self, source: str) -> list[Place]:
+        """Where the passages of a source stand, in order."""
+        rows = self._connection.execute(
+            "SELECT p.start, p.end FROM passages p JOIN documents d ON d.id = p.document WHERE d.source = ?"
+            " ORDER BY p.start",
+            (source,),
+        )
+        return [Place(source, *row) for row in rows]
 
     def all_passages(self) -> Iterator[StoredPassage]:
         """Every passage, in order of id."""

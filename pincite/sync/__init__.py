@@ -1,6 +1,7 @@
 """Hop 4: corpus → index. Compare, read what changed, embed what is new, commit all of it at once."""
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -9,12 +10,13 @@ from pincite import reading
 from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMismatch, IndexMissing
 from pincite.settings import Settings
-from pincite.storage import Catalog, IndexFolder, Recipe, create, generation, vectors
+from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
 from pincite.storage.catalog import FILE as CATALOG_FILE
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Progress, Run
+from pincite.types import Document
 
-__all__ = ["Difference", "Progress", "Report", "preview", "restore", "sync"]
+__all__ = ["Difference", "Progress", "Report", "preview", "restore", "sync", "sync_collection"]
 
 _MANY = 20
 _PATIENCE = 10.0
@@ -81,6 +83,29 @@ def sync(
                 catalog.generation,
                 time.monotonic() - started,
             )
+
+
+def sync_collection(
+    settings: Settings,
+    documents: Iterable[Document],
+    *,
+    progress: Progress | None = None,
+    embedder: Embedder | None = None,
+) -> None:
+    """Index documents that are not files, once: an index of `settings.corpus` that is there is used again."""
+    index = IndexFolder(settings.index)
+    recipe = Recipe.of(settings)
+    with index.writer():
+        if not _has_catalog(index):
+            _begin(index, settings.corpus.resolve())
+        with Catalog(index.path, writable=True) as catalog:
+            _check_corpus(catalog, settings.corpus.resolve(), index.path, move_corpus=False)
+            if catalog.generation:
+                recipe.check(catalog, index.path)
+                return
+            run = Run(settings, index, catalog, recipe, embedder, progress)
+            new = [run.cut(document, FileState(document.source, 0, 0, 0, document.sha256)) for document in documents]
+            run.apply(Difference(), new, anew=True)
 
 
 def preview(settings: Settings, *, rebuild: bool = False, move_corpus: bool = False) -> Difference:

@@ -102,7 +102,7 @@ class Run:
         for source, before in self._catalog.files().items():
             name = new_names.get(source, source)
             if not done & {source, name} and (document := self._catalog.document(source)):
-                yield self._cut(replace(document, source=name), difference.states.get(name, before))
+                yield self.cut(replace(document, source=name), difference.states.get(name, before))
 
     def _read(self, difference: Difference, corpus: Path, *, anew: bool) -> tuple[Difference, list[NewDocument]]:
         moved = [new for _, new in difference.moved] if anew else []
@@ -144,9 +144,10 @@ class Run:
     def _read_one(self, corpus: Path, state: FileState) -> NewDocument:
         document = reading.read(corpus / state.source, state.source)
         # The bytes that were read may be newer than those that were compared.
-        return self._cut(document, replace(state, sha256=document.sha256))
+        return self.cut(document, replace(state, sha256=document.sha256))
 
-    def _cut(self, document: Document, state: FileState) -> NewDocument:
+    def cut(self, document: Document, state: FileState) -> NewDocument:
+        """The document with its passages, ready to be committed."""
         passages = cut(document, self._model().tokenizer.count, self._settings.passages.tokens)
         ids = self._new_ids(len(passages))
         return NewDocument(

@@ -1,0 +1,100 @@
+"""Command: judged questions → measures. How good the search is, in numbers."""
+
+import hashlib
+import json
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from pincite import console
+from pincite.errors import JudgementError
+from pincite.evaluation import Collection, Evaluation, JudgedQuery, draw, evaluate, load, project
+from pincite.evaluation.runs import METHODS
+from pincite.search import Searcher
+from pincite.settings import Settings
+from pincite.storage import Catalog, Recipe
+from pincite.sync import sync_collection
+
+
+def main(
+    index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
+    judgments: Annotated[Path, typer.Option(help="A judgements file, or a folder of them.")] = Path("judgments"),
+    collection: Annotated[Path | None, typer.Option(help="A test collection in BEIR layout instead.")] = None,
+    queries: Annotated[int | None, typer.Option(min=1, help="Draw so many of its queries.")] = None,
+    method: Annotated[str, typer.Option(help=f"What ranks: {', '.join(METHODS)}.")] = "pincite",
+    json_file: Annotated[Path | None, typer.Option("--json", help="Write one JSON object to this file.")] = None,
+) -> None:
+    """Measure how good the search is, on your own judgements or on a test collection."""
+    if method not in METHODS:
+        raise typer.BadParameter(f"{method!r} is none of {', '.join(METHODS)}", param_hint="--method")
+    settings = console.settings(index=index)
+    with console.progress_bar() as progress:
+        if collection is not None:
+            searcher, judged = _collection(settings, Collection(collection), index, queries, progress)
+            lost: list[str] = []
+        else:
+            searcher = Searcher(settings)
+            judged, lost = _own(settings, judgments)
+        found = evaluate(searcher, judged, method, progress)
+    found.lost.extend(lost)
+    if json_file is not None:
+        json_file.write_text(json.dumps(found.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+    print(_text(found))
+    for line in lost:
+        print(f"pincite: {line}", file=sys.stderr)
+
+
+def _own(settings: Settings, path: Path) -> tuple[list[JudgedQuery], list[str]]:
+    """The person's judgements, projected onto what the index holds."""
+    judgements = load(path)
+    with Catalog(settings.index) as catalog, catalog.reading():
+        documents = {place.source: catalog.document(place.source) for j in judgements for place in j.places}
+    return project(judgements, {source: document and document.text for source, document in documents.items()})
+
+
+def _collection(
+    settings: Settings, collection: Collection, index: Path | None, count: int | None, progress: console.Progress
+) -> tuple[Searcher, list[JudgedQuery]]:
+    """A collection's index, made on first use, and its queries."""
+    judged = draw(collection.queries(), count)
+    if not judged:
+        raise JudgementError(f"{collection.folder}: no query in qrels.tsv has a relevant document")
+    recipe = Recipe.of(settings)
+    name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
+    at = index or console.cache_folder() / "collections" / f"{collection.folder.resolve().name}-{name}"
+    settings = settings.model_copy(update={"corpus": collection.folder, "index": at})
+    searcher = Searcher(settings)
+    sync_collection(settings, collection.documents(), progress=progress, embedder=searcher.embedder)
+    return searcher, judged
+
+
+def _text(found: Evaluation) -> str:
+    table = found.as_json()
+    lines = [f"{table['queries']} queries, {table['passages']:,} passages, method {found.method}", ""]
+    for title, means, intervals in (
+        ("documents", table["measures"], table["intervals"]),
+        ("passages", table["passage_measures"], table["passage_intervals"]),
+    ):
+        if means:
+            lines.append(f"{title:24} mean   95 % interval")
+            lines += [f"  {k:22} {v:.3f}  {intervals[k][0]:.3f} to {intervals[k][1]:.3f}" for k, v in means.items()]
+            lines.append("")
+    if table["abstention"]:
+        lines.append("abstention")
+        lines += [
+            f"  {k:40} {v:.3f}" if isinstance(v, float) else f"  {k:40} {v}" for k, v in table["abstention"].items()
+        ]
+        lines.append("")
+    latency = table["milliseconds"]
+    lines.append(
+        f"a question takes {latency['median']:.1f} ms (median), {latency['95th percentile']:.1f} ms (95th percentile)"
+    )
+    if table["lost"]:
+        lines.append(f"{len(table['lost'])} judged places are not in the index:")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    console.run(main)

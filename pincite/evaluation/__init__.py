@@ -1,0 +1,7 @@
+"""How good the search is, in numbers: judgements, runs, measures. Imported by the front ends alone."""
+
+from pincite.evaluation.collection import Collection, draw
+from pincite.evaluation.evaluator import Evaluation, evaluate
+from pincite.evaluation.judgements import JudgedQuery, Judgement, load, project
+
+__all__ = ["Collection", "Evaluation", "JudgedQuery", "Judgement", "draw", "evaluate", "load", "project"]

@@ -1,0 +1,95 @@
+"""Public test collections in BEIR layout (Thakur et al. 2021, arXiv:2104.08663)."""
+
+import csv
+import hashlib
+import json
+from collections import defaultdict
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from pincite.errors import JudgementError
+from pincite.evaluation.judgements import JudgedQuery
+from pincite.types import Document, Place, Section
+
+_NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
+
+
+@dataclass(frozen=True, slots=True)
+class Collection:
+    """A folder with `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` and perhaps `answers.jsonl`."""
+
+    folder: Path
+
+    def __post_init__(self) -> None:
+        """Raise `JudgementError` for a folder that lacks a file."""
+        missing = [name for name in _NEEDED if not (self.folder / name).is_file()]
+        if missing:
+            raise JudgementError(f"{self.folder}: not a collection in BEIR layout: {', '.join(missing)} missing")
+
+    def sha256(self) -> str:
+        """Of the documents."""
+        with (self.folder / "corpus.jsonl").open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+
+    def documents(self) -> Iterator[Document]:
+        """Every document, its `_id` as source; one without a text is its title."""
+        for row in self._rows("corpus.jsonl"):
+            title, text = row.get("title") or "", row["text"]
+            digest = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
+            sections = (Section(0, ()),)
+            yield Document(
+                row["_id"],
+                title if text.strip() else "",
+                "text/plain",
+                digest,
+                text if text.strip() else title,
+                sections,
+            )
+
+    def queries(self) -> list[JudgedQuery]:
+        """Every query with at least one relevant document, in the order of the file."""
+        qrels = self._qrels()
+        places: dict[str, dict[Place, int]] = defaultdict(dict)
+        if (self.folder / "answers.jsonl").is_file():
+            for row in self._rows("answers.jsonl"):
+                place = Place(row["corpus-id"], row["start"], row["end"])
+                places[row["query-id"]][place] = 1
+        return [
+            JudgedQuery(row["_id"], row["text"], qrels[row["_id"]], places.get(row["_id"], {}))
+            for row in self._rows("queries.jsonl")
+            if any(grade > 0 for grade in qrels.get(row["_id"], {}).values())
+        ]
+
+    def _qrels(self) -> dict[str, dict[str, int]]:
+        found: dict[str, dict[str, int]] = defaultdict(dict)
+        with (self.folder / "qrels.tsv").open(encoding="utf-8", newline="") as file:
+            rows = csv.reader(file, delimiter="\t")
+            next(rows, None)
+            for number, row in enumerate(rows, start=2):
+                try:
+                    query, document, grade = row
+                    found[query][document] = int(grade)
+                except ValueError as error:
+                    raise JudgementError(f"{file.name}, line {number}: not query, document and grade") from error
+        return found
+
+    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
+        with (self.folder / name).open(encoding="utf-8") as file:
+            for number, line in enumerate(file, start=1):
+                try:
+                    row = json.loads(line)
+                except ValueError as error:
+                    raise JudgementError(f"{self.folder / name}, line {number}: not JSON ({error})") from error
+                yield row
+
+
+def draw(queries: list[JudgedQuery], count: int | None) -> list[JudgedQuery]:
+    """`count` queries without replacement, by numpy's `default_rng(0)`, in the order of the file."""
+    if count is None or count >= len(queries):
+        return queries
+    drawn = np.random.default_rng(0).choice(len(queries), count, replace=False)
+    return [queries[number] for number in np.sort(drawn)]

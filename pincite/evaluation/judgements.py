@@ -1,0 +1,128 @@
+"""Judgements: questions and the places that answer them, by quote, so that they survive any re-cutting."""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from pincite.errors import JudgementError
+from pincite.types import Place, Span
+
+
+class JudgedPlace(BaseModel):
+    """A place as it was judged."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    source: str
+    quote: str
+    prefix: str = ""
+    suffix: str = ""
+    start: int = 0
+    """Where the quote stood, in code points: a hint."""
+    grade: int = 2
+    """0 does not answer, 1 in part, 2 by itself."""
+
+
+class Judgement(BaseModel):
+    """One line of a judgements file."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    id: str
+    question: str
+    places: tuple[JudgedPlace, ...] = ()
+    unanswerable: bool = False
+    by: str = ""
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedQuery:
+    """A question with what is right, as it is found in one index."""
+
+    id: str
+    question: str
+    grades: Mapping[str, int]
+    """Source → grade; empty where nothing answers."""
+    places: Mapping[Place, int] = field(default_factory=dict)
+    """Exact places → grade; empty where only documents were judged."""
+    unanswerable: bool = False
+
+
+def load(path: Path) -> list[Judgement]:
+    """The judgements of a file, or of all `.jsonl` files of a folder, in order.
+
+    A later line with the same id replaces the earlier. Raises `JudgementError`, naming file and
+    line, for one that cannot be read, and for a path without judgements.
+    """
+    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
+    found: dict[str, Judgement] = {}
+    for file in files:
+        for judgement in _lines(file):
+            found[judgement.id] = judgement
+    if not found:
+        raise JudgementError(f"{path}: holds no judgements: name a .jsonl file or a folder of them")
+    return list(found.values())
+
+
+def _lines(file: Path) -> Iterator[Judgement]:
+    try:
+        lines = file.read_text(encoding="utf-8").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise JudgementError(f"{file}: cannot be read ({error})") from error
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            try:
+                yield Judgement.model_validate_json(line)
+            except ValidationError as error:
+                first = error.errors()[0]
+                key = ".".join(str(part) for part in first["loc"])
+                raise JudgementError(
+                    f"{file}, line {number}: {f'{key}: ' if key else ''}{first['msg']}: mend the line"
+                ) from error
+
+
+def locate(place: JudgedPlace, text: str) -> Span | None:
+    """Where the quote stands in a text: at its hint, else where it stands once, with its surroundings.
+
+    None where it stands nowhere, or in several places that its surroundings cannot tell apart.
+    """
+    if text.startswith(place.quote, place.start):
+        return place.start, place.start + len(place.quote)
+    everywhere = list(_occurrences(place.quote, text))
+    if len(everywhere) > 1:
+        everywhere = [span for span in everywhere if _surrounded(place, text, span)]
+    return everywhere[0] if len(everywhere) == 1 else None
+
+
+def _occurrences(quote: str, text: str) -> Iterator[Span]:
+    start = text.find(quote) if quote else -1
+    while start >= 0:
+        yield start, start + len(quote)
+        start = text.find(quote, start + 1)
+
+
+def _surrounded(place: JudgedPlace, text: str, span: Span) -> bool:
+    return text[: span[0]].endswith(place.prefix) and text.startswith(place.suffix, span[1])
+
+
+def project(judgements: Iterable[Judgement], texts: Mapping[str, str | None]) -> tuple[list[JudgedQuery], list[str]]:
+    """Judged queries over the indexed texts, and a line for each place that is no longer there."""
+    queries, lost = [], []
+    for judgement in judgements:
+        places: dict[Place, int] = {}
+        grades: dict[str, int] = {}
+        for place in judgement.places:
+            grades[place.source] = max(grades.get(place.source, 0), place.grade)
+            text = texts.get(place.source)
+            span = locate(place, text) if text is not None else None
+            if span is None:
+                what = "its quote is not there once" if text is not None else "the document is not in the index"
+                lost.append(
+                    f"{judgement.id}: {place.source}: {what}: {json.dumps(place.quote[:60], ensure_ascii=False)}"
+                )
+            else:
+                places[Place(place.source, *span)] = place.grade
+        queries.append(JudgedQuery(judgement.id, judgement.question, grades, places, judgement.unanswerable))
+    return queries, lost

@@ -1,0 +1,281 @@
+"""Judgements, runs and measures: every number has its arithmetic beside it."""
+
+import json
+import math
+import subprocess
+import sys
+from pathlib import Path
+
+import ir_measures
+import numpy as np
+import pytest
+from sklearn.metrics import roc_auc_score
+
+from pincite.embedding import Embedder
+from pincite.errors import JudgementError
+from pincite.evaluation import Collection, JudgedQuery, draw, evaluate, load, project
+from pincite.evaluation.judgements import JudgedPlace, Judgement, locate
+from pincite.evaluation.measures import (
+    DOCUMENT_MEASURES,
+    area_under_curve,
+    character_measures,
+    interval,
+    kept_at_false_answers,
+    ranking_measures,
+)
+from pincite.evaluation.runs import METHODS
+from pincite.search import Searcher
+from pincite.settings import Settings
+from pincite.sync import sync_collection
+from pincite.types import Place
+
+ROOT = Path(__file__).parents[1]
+
+
+def judged(**place: object) -> JudgedPlace:
+    return JudgedPlace.model_validate({"source": "a.md", "quote": "the tide turns", **place})
+
+
+# Places
+
+
+@pytest.mark.parametrize(
+    ("text", "place", "found"),
+    [
+        ("at six the tide turns", judged(start=7), (7, 21)),
+        ("at half past six the tide turns", judged(start=7), (17, 31)),
+        ("the tide turns; then the tide turns", judged(start=3, prefix="then "), (21, 35)),
+        ("the tide turns; then the tide turns", judged(start=3), None),
+        ("the wind turns", judged(), None),
+        ("now the tide turns. now the tide turns!", judged(start=9, prefix="now ", suffix="!"), (24, 38)),
+    ],
+    ids=["at its hint", "moved", "by its surroundings", "in several places", "gone", "by what follows"],
+)
+def test_a_place_is_found_by_its_hint_then_by_its_quote(text: str, place: JudgedPlace, found: object) -> None:
+    assert locate(place, text) == found
+
+
+def test_places_that_are_gone_are_named_and_the_question_stays() -> None:
+    judgement = Judgement(id="q1", question="when?", places=(judged(grade=1), judged(source="gone.md")))
+    queries, lost = project([judgement], {"a.md": "and the tide turns", "gone.md": None})
+    assert queries == [
+        JudgedQuery("q1", "when?", {"a.md": 1, "gone.md": 2}, {Place("a.md", 4, 18): 1}, unanswerable=False)
+    ]
+    assert lost == ['q1: gone.md: the document is not in the index: "the tide turns"']
+
+
+def test_a_later_line_with_the_same_id_replaces_the_earlier(tmp_path: Path) -> None:
+    (tmp_path / "a.jsonl").write_text('{"id": "1", "question": "old"}\n\n{"id": "2", "question": "b"}\n')
+    (tmp_path / "b.jsonl").write_text('{"id": "1", "question": "new", "unanswerable": true}\n')
+    assert load(tmp_path) == [
+        Judgement(id="1", question="new", unanswerable=True),
+        Judgement(id="2", question="b"),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('{"id": "1"}', "own.jsonl, line 2: question: Field required"),
+        ("{nonsense", "own.jsonl, line 2: Invalid JSON"),
+        ('{"id": "1", "question": "x", "colour": "red"}', "own.jsonl, line 2: colour: Extra inputs"),
+    ],
+)
+def test_a_malformed_line_is_named_by_file_and_line(tmp_path: Path, line: str, complaint: str) -> None:
+    (tmp_path / "own.jsonl").write_text(f'{{"id": "0", "question": "fine"}}\n{line}\n')
+    with pytest.raises(JudgementError) as error:
+        load(tmp_path / "own.jsonl")
+    assert complaint in str(error.value)
+
+
+def test_a_path_without_judgements_is_named(tmp_path: Path) -> None:
+    with pytest.raises(JudgementError, match="holds no judgements"):
+        load(tmp_path)
+
+
+# Measures
+
+
+def test_ranking_measures_by_hand() -> None:
+    qrels = {"q": {"a": 2, "b": 1, "c": 0}, "left out": {"a": 1}}
+    found = ranking_measures(DOCUMENT_MEASURES, qrels, {"q": ["x", "b", "a"]})
+    # DCG = 1/log2(3) + 2/log2(4); ideal = 2/log2(2) + 1/log2(3)
+    dcg, ideal = 1 / math.log2(3) + 2 / 2, 2 / 1 + 1 / math.log2(3)
+    assert found["q"] == pytest.approx(
+        {"nDCG@10": dcg / ideal, "RR@10": 1 / 2, "R@5": 1, "R@20": 1, "R@100": 1, "Success@1": 0}
+    )
+    assert found["left out"] == dict.fromkeys(map(str, DOCUMENT_MEASURES), 0.0)
+
+
+def test_character_measures_by_hand() -> None:
+    # Shown: a 0-10 and a 20-30 (20 characters); wanted: a 5-25 (20). In both: 5-10 and 20-25 (10).
+    shown, gold = [Place("a", 0, 10), Place("a", 20, 30)], [Place("a", 5, 25)]
+    assert character_measures(shown, gold) == pytest.approx(
+        {"character R@5": 10 / 20, "character P@5": 10 / 20, "character IoU@5": 10 / 30}
+    )
+
+
+def test_characters_past_the_fifth_passage_do_not_count() -> None:
+    shown = [Place("b", n, n + 1) for n in range(5)] + [Place("a", 0, 10)]
+    assert character_measures(shown, [Place("a", 0, 10)])["character R@5"] == 0
+
+
+def test_the_area_under_the_curve_is_scikit_learns() -> None:
+    answerable, unanswerable = [0.9, 0.8, 0.3, 0.3], [0.3, 0.1, 0.85]
+    # Of 12 pairs: .9 beats 3, .8 beats 2, each .3 beats 1 and ties 1: (3 + 2 + 1.5 + 1.5) / 12
+    assert area_under_curve(answerable, unanswerable) == pytest.approx(8 / 12)
+    assert area_under_curve(answerable, unanswerable) == pytest.approx(
+        roc_auc_score([1] * 4 + [0] * 3, answerable + unanswerable)
+    )
+
+
+def test_kept_at_five_percent_false_answers_by_hand() -> None:
+    unanswerable = [n / 40 for n in range(40)]  # two of forty may pass: those above .925
+    assert kept_at_false_answers([0.92, 0.925, 0.93, 0.99], unanswerable) == 0.5
+    assert sum(score > 0.925 for score in unanswerable) == 2
+
+
+def test_the_interval_is_the_percentiles_of_resampled_means() -> None:
+    values = [0.0, 1.0, 1.0, 0.5, 0.25]
+    generator = np.random.default_rng(0)
+    rows = generator.integers(0, 5, (1000, 5))
+    means = sorted(sum(values[i] for i in row) / 5 for row in rows)
+    assert interval(values) == pytest.approx((np.percentile(means, 2.5), np.percentile(means, 97.5)))
+
+
+def test_queries_are_drawn_as_the_contract_says() -> None:
+    queries = [JudgedQuery(str(n), "", {}) for n in range(50)]
+    drawn = sorted(np.random.default_rng(0).choice(50, 7, replace=False))
+    assert [query.id for query in draw(queries, 7)] == [str(n) for n in drawn]
+    assert draw(queries, None) == queries
+
+
+# Collections and methods
+
+TEXTS = {
+    "tides": ("Tides", "The moon pulls the sea. High water comes about every twelve hours."),
+    "bread": ("Bread", "Sourdough rises slowly because wild yeast is slower than baker's yeast."),
+    "keel": ("", "A keel keeps a sailing boat from drifting sideways."),
+    "empty": ("Only a title", ""),
+}
+QUERIES = {"q1": "how often is high water", "q2": "why is sourdough slow", "q3": "nobody judged this"}
+
+
+@pytest.fixture
+def collection(tmp_path: Path) -> Path:
+    folder = tmp_path / "collection"
+    folder.mkdir()
+    lines = [json.dumps({"_id": i, "title": title, "text": text}) for i, (title, text) in TEXTS.items()]
+    (folder / "corpus.jsonl").write_text("\n".join(lines) + "\n")
+    lines = [json.dumps({"_id": i, "text": text}) for i, text in QUERIES.items()]
+    (folder / "queries.jsonl").write_text("\n".join(lines) + "\n")
+    (folder / "qrels.tsv").write_text("query-id\tcorpus-id\tscore\nq1\ttides\t1\nq2\tbread\t1\nq2\tkeel\t0\n")
+    start = TEXTS["tides"][1].index("High water")
+    answer = {"query-id": "q1", "corpus-id": "tides", "start": start, "end": len(TEXTS["tides"][1]), "text": ""}
+    (folder / "answers.jsonl").write_text(json.dumps(answer) + "\n")
+    return folder
+
+
+@pytest.fixture
+def searcher(collection: Path, tmp_path: Path, embedder: Embedder) -> Searcher:
+    settings = Settings(corpus=collection, index=tmp_path / "index")
+    sync_collection(settings, Collection(collection).documents(), embedder=embedder)
+    return Searcher(settings, embedder)
+
+
+def test_a_collection_gives_its_documents_and_its_judged_queries(collection: Path) -> None:
+    documents = {document.source: (document.title, document.text) for document in Collection(collection).documents()}
+    assert documents == {**TEXTS, "empty": ("", "Only a title")}
+    start, end = TEXTS["tides"][1].index("High water"), len(TEXTS["tides"][1])
+    assert Collection(collection).queries() == [
+        JudgedQuery("q1", QUERIES["q1"], {"tides": 1}, {Place("tides", start, end): 1}),
+        JudgedQuery("q2", QUERIES["q2"], {"bread": 1, "keel": 0}, {}),
+    ]
+
+
+def test_an_evaluation_measures_what_was_ranked(searcher: Searcher, collection: Path) -> None:
+    found = evaluate(searcher, Collection(collection).queries(), "pincite").as_json()
+    assert found["queries"] == 2
+    assert found["passages"] == 4
+    assert found["measures"] == {str(m): 1.0 for m in DOCUMENT_MEASURES}
+    assert found["passage_measures"]["Success@1"] == 1.0
+    assert found["passage_measures"]["marked sentence"] == 1.0
+    assert found["rows"][0]["first"] == f"tides:0-{len(TEXTS['tides'][1])}"
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_the_measures_of_a_run_are_those_that_ir_measures_gives_for_it(
+    method: str, searcher: Searcher, collection: Path
+) -> None:
+    queries = Collection(collection).queries()
+    found = evaluate(searcher, queries, method).as_json()["measures"]
+    qrels = {query.id: dict(query.grades) for query in queries}
+    run = {
+        query.id: {source: 1 / rank for rank, source in enumerate(METHODS[method](searcher, query.question).sources, 1)}
+        for query in queries
+    }
+    theirs = {str(m): value for m, value in ir_measures.calc_aggregate(DOCUMENT_MEASURES, qrels, run).items()}
+    assert found == pytest.approx(theirs)
+
+
+def test_reciprocal_rank_fusion_by_hand(searcher: Searcher) -> None:
+    question = "why is the sea pulled by yeast"
+    scores: dict[str, float] = {}
+    for method in ("dense", "lexical"):
+        for rank, source in enumerate(METHODS[method](searcher, question).sources, start=1):
+            scores[source] = scores.get(source, 0) + 1 / (60 + rank)
+    fused = METHODS["rrf"](searcher, question).sources
+    assert [scores[source] for source in fused] == sorted(scores.values(), reverse=True)
+
+
+def test_a_collection_that_is_indexed_is_not_indexed_again(searcher: Searcher, embedder: Embedder) -> None:
+    manifest = next((searcher.settings.index / "generations").iterdir()) / "manifest.json"
+    before = manifest.stat().st_mtime_ns
+    sync_collection(searcher.settings, iter(()), embedder=embedder)
+    assert manifest.stat().st_mtime_ns == before
+
+
+def test_a_collection_without_qrels_is_refused_with_what_is_missing(collection: Path) -> None:
+    (collection / "qrels.tsv").unlink()
+    with pytest.raises(JudgementError, match=r"not a collection in BEIR layout: qrels\.tsv missing"):
+        Collection(collection)
+
+
+# The command
+
+
+def run(*arguments: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, str(ROOT / "evaluate.py"), *arguments], cwd=folder, capture_output=True, text=True
+    )
+
+
+def test_the_command_writes_its_object_and_names_what_is_lost(sample: Settings, tmp_path: Path) -> None:
+    line = {
+        "id": "x",
+        "question": "can ketamine damage your bladder",
+        "places": [
+            {"source": "ketamine/dependence-and-long-term-use.md", "quote": "Ketamine cystitis is an inflammation"},
+            {"source": "ketamine/dependence-and-long-term-use.md", "quote": "no such words"},
+        ],
+    }
+    (tmp_path / "own.jsonl").write_text(json.dumps(line) + "\n")
+    done = run("--index", str(sample.index), "--judgments", "own.jsonl", "--json", "out.json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    assert 'its quote is not there once: "no such words"' in done.stderr
+    found = json.loads((tmp_path / "out.json").read_text())
+    assert found["queries"] == 1
+    assert found["method"] == "pincite"
+    assert found["measures"]["Success@1"] == 1.0
+    assert len(found["lost"]) == 1
+    assert {"queries", "passages", "method", "measures", "intervals", "seconds", "rows"} <= found.keys()
+
+
+def test_wrong_usage_and_bad_input_of_the_command(sample: Settings, tmp_path: Path) -> None:
+    assert run("--method", "magic", folder=tmp_path).returncode == 2
+    done = run("--collection", str(tmp_path), folder=tmp_path)
+    assert done.returncode == 1
+    assert "not a collection in BEIR layout: corpus.jsonl, queries.jsonl, qrels.tsv missing" in done.stderr
+    done = run("--index", str(sample.index), "--judgments", "none.jsonl", folder=tmp_path)
+    assert done.returncode == 1
+    assert "none.jsonl: cannot be read" in done.stderr
