@@ -143,6 +143,21 @@ def test_re_indexing_takes_in_what_is_new(indexed: Settings) -> None:
     assert "<mark>A keel keeps a sailing boat from drifting sideways.</mark>" in bodies(page)
 
 
+def test_a_question_is_answered_while_a_sync_runs(indexed: Settings) -> None:
+    for number in range(300):
+        write(indexed, f"log-{number}.txt", f"Entry {number}. " + f"The crew of boat {number} painted the hull. " * 12)
+    page = ask()
+    page.button[0].click().run()
+    page.text_input(key="q").set_value("why is there high water every twelve hours").run()
+    assert shared().reindexer.is_running
+    assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
+    assert next(bar.proto.text.partition(":")[0] for bar in page.get("progress")) in ("Reading", "Embedding")
+    assert "Questions are answered from the present index meanwhile." in captions(page)
+    shared().reindexer.wait(WAIT)
+    page.run()
+    assert [s.value for s in page.success] == ["300 added, 0 changed, 0 moved, 0 removed"]
+
+
 def test_a_sync_that_fails_says_why_and_questions_go_on(indexed: Settings) -> None:
     page = ask("why is there high water every twelve hours")
     for file in indexed.corpus.iterdir():
