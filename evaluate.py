@@ -4,29 +4,40 @@ import hashlib
 import json
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from pincite import console
 from pincite.errors import JudgementError
-from pincite.evaluation import Collection, Evaluation, JudgedQuery, draw, evaluate, load, project
+from pincite.evaluation import Collection, Evaluation, JudgedQuery, comparison, draw, evaluate, load, project
 from pincite.evaluation.runs import METHODS
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, Recipe
 from pincite.sync import sync_collection
 
+app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
+_MOVES = 10
 
+
+@app.callback()
 def main(
+    context: typer.Context,
     index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
     judgments: Annotated[Path, typer.Option(help="A judgements file, or a folder of them.")] = Path("judgments"),
     collection: Annotated[Path | None, typer.Option(help="A test collection in BEIR layout instead.")] = None,
     queries: Annotated[int | None, typer.Option(min=1, help="Draw so many of its queries.")] = None,
     method: Annotated[str, typer.Option(help=f"What ranks: {', '.join(METHODS)}.")] = "pincite",
     json_file: Annotated[Path | None, typer.Option("--json", help="Write one JSON object to this file.")] = None,
+    fail_under: Annotated[
+        list[str] | None, typer.Option(metavar="MEASURE=VALUE", help="Exit with 1 below this; any measure, repeatable.")
+    ] = None,
 ) -> None:
     """Measure how good the search is, on your own judgements or on a test collection."""
+    if context.invoked_subcommand is not None:
+        return
+    floors = [_floor(text) for text in fail_under or []]
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r} is none of {', '.join(METHODS)}", param_hint="--method")
     settings = console.settings(index=index)
@@ -44,6 +55,58 @@ def main(
     print(_text(found))
     for line in lost:
         print(f"pincite: {line}", file=sys.stderr)
+    failed = [line for measure, floor in floors if (line := _below(found, measure, floor))]
+    for line in failed:
+        print(f"pincite: {line}", file=sys.stderr)
+    sys.exit(1 if failed else 0)
+
+
+def _floor(text: str) -> tuple[str, float]:
+    """`nDCG@10=.80`: a measure and the least it may be."""
+    measure, _, value = text.rpartition("=")
+    try:
+        return measure.strip(), float(value)
+    except ValueError as error:
+        raise typer.BadParameter(f"{text!r} is not MEASURE=VALUE", param_hint="--fail-under") from error
+
+
+def _below(found: Evaluation, measure: str, floor: float) -> str | None:
+    """What is wrong with a measure, if anything. Passage measures are called `passage nDCG@10`."""
+    table = found.as_json()
+    values = table["measures"] | {f"passage {name}": value for name, value in table["passage_measures"].items()}
+    if measure not in values:
+        return f"{measure!r} was not measured: one of {', '.join(values)}"
+    return f"{measure} is {values[measure]:.3f}, below {floor:.3f}" if values[measure] < floor else None
+
+
+@app.command()
+def compare(
+    a: Annotated[Path, typer.Argument(help="What evaluate.py --json wrote.")],
+    b: Annotated[Path, typer.Argument(help="Another run of the same questions.")],
+) -> None:
+    """Compare two runs: which is better, how surely, and on which questions."""
+    before, after = _read(a), _read(b)
+    print(f"A is {a} ({before['method']}), B is {b} ({after['method']})\n")
+    print(f"{'':24} A      B      B − A   p       better  worse  same")
+    for row in comparison.compare(before, after):
+        print(
+            f"{row.measure:24} {row.a:.3f}  {row.b:.3f}  {row.b - row.a:+.3f}  {row.p:.4f}  {row.wins:6}"
+            f"  {row.losses:5}  {row.ties:4}"
+        )
+    moved = comparison.moves(before, after, "nDCG@10", _MOVES)
+    if moved:
+        print("\nthe questions that moved most, by nDCG@10")
+    for move in moved:
+        print(f"  {move.a:.3f} → {move.b:.3f}  {move.question}\n      A: {move.first_a}\n      B: {move.first_b}")
+
+
+def _read(file: Path) -> dict[str, Any]:
+    try:
+        table: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        _ = table["rows"], table["measures"], table["method"]
+        return table
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise JudgementError(f"{file}: not what evaluate.py --json writes ({error})") from error
 
 
 def _own(settings: Settings, path: Path) -> tuple[list[JudgedQuery], list[str]]:
@@ -97,4 +160,4 @@ def _text(found: Evaluation) -> str:
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run_app(app)

@@ -14,6 +14,7 @@ from sklearn.metrics import roc_auc_score
 from pincite.embedding import Embedder
 from pincite.errors import JudgementError
 from pincite.evaluation import Collection, JudgedQuery, draw, evaluate, load, project
+from pincite.evaluation.comparison import Move, compare, moves, randomisation_p
 from pincite.evaluation.judgements import JudgedPlace, Judgement, locate
 from pincite.evaluation.measures import (
     DOCUMENT_MEASURES,
@@ -150,6 +151,34 @@ def test_queries_are_drawn_as_the_contract_says() -> None:
     assert draw(queries, None) == queries
 
 
+def test_the_randomisation_test_is_the_share_of_sign_flips_that_go_as_far() -> None:
+    # Three differences of one sign: of 8 flips, +++ and −−− reach the observed mean: p = 1/4.
+    assert randomisation_p([0.2, 0.1, 0.3]) == pytest.approx(0.25, abs=0.02)
+    # 1 and −1 cancel: every flip goes at least as far as 0.
+    assert randomisation_p([1.0, -1.0]) == 1.0
+    assert randomisation_p([0.0, 0.0]) == 1.0
+
+
+def test_a_comparison_pairs_the_questions_that_both_have() -> None:
+    def run(**values: float) -> dict:
+        rows = [
+            {"id": i, "question": i, "first": f"{i}:0-1", "measures": {"nDCG@10": v}, "passage_measures": {}}
+            for i, v in values.items()
+        ]
+        return {"rows": rows, "measures": {"nDCG@10": 0}, "passage_measures": {}}
+
+    a, b = run(p=0.5, q=1.0, r=0.25, only_a=1.0), run(r=0.75, q=1.0, p=0.25, only_b=0.0)
+    (found,) = compare(a, b)
+    assert (found.measure, found.wins, found.losses, found.ties) == ("nDCG@10", 1, 1, 1)
+    assert (found.a, found.b) == pytest.approx((1.75 / 3, 2.0 / 3))
+    assert moves(a, b, "nDCG@10", 5) == [
+        Move("r", 0.25, 0.75, "r:0-1", "r:0-1"),
+        Move("p", 0.5, 0.25, "p:0-1", "p:0-1"),
+    ]
+    with pytest.raises(JudgementError, match="no question in common"):
+        compare(a, run(z=1.0))
+
+
 # Collections and methods
 
 TEXTS = {
@@ -269,6 +298,30 @@ def test_the_command_writes_its_object_and_names_what_is_lost(sample: Settings, 
     assert found["measures"]["Success@1"] == 1.0
     assert len(found["lost"]) == 1
     assert {"queries", "passages", "method", "measures", "intervals", "seconds", "rows"} <= found.keys()
+
+
+def test_a_floor_that_is_not_reached_fails_the_command(searcher: Searcher, collection: Path, tmp_path: Path) -> None:
+    asked = ("--collection", str(collection), "--index", str(searcher.settings.index), "--fail-under")
+    assert run(*asked, "nDCG@10=.99", "--fail-under", "passage Success@1=1", folder=tmp_path).returncode == 0
+    done = run(*asked, "character P@5=.9", folder=tmp_path)
+    assert done.returncode == 1
+    assert "'character P@5' was not measured: one of nDCG@10" in done.stderr
+    done = run(*asked, "passage character P@5=.99", folder=tmp_path)
+    assert done.returncode == 1
+    assert "passage character P@5 is 0." in done.stderr
+    assert run(*asked, "nDCG@10", folder=tmp_path).returncode == 2
+
+
+def test_two_runs_are_compared(sample: Settings, tmp_path: Path) -> None:
+    for method in ("lexical", "pincite"):
+        done = run("--index", str(sample.index), "--judgments", str(ROOT / "judgments"), "--method", method,
+                   "--json", f"{method}.json", folder=tmp_path)  # fmt: skip
+        assert done.returncode == 0, done.stderr
+    done = run("compare", "lexical.json", "pincite.json", folder=tmp_path)
+    assert done.returncode == 0, done.stderr
+    a, b = (json.loads((tmp_path / f"{m}.json").read_text())["measures"]["nDCG@10"] for m in ("lexical", "pincite"))
+    assert f"nDCG@10                  {a:.3f}  {b:.3f}  {b - a:+.3f}  0.0" in done.stdout
+    assert run("compare", "lexical.json", "own.jsonl", folder=tmp_path).returncode == 1
 
 
 def test_wrong_usage_and_bad_input_of_the_command(sample: Settings, tmp_path: Path) -> None:
