@@ -14,8 +14,8 @@ _SHOWN = 10
 
 
 def ingest(
-    corpus: Annotated[Path | None, typer.Argument(help="The folder that holds the documents.")] = None,
-    index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
+    corpus: Annotated[Path | None, typer.Argument(help="The folder that holds the documents.", readable=False)] = None,
+    index: Annotated[Path | None, typer.Option(help="The folder that holds the index.", readable=False)] = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, and do nothing.")] = False,
     rebuild: Annotated[bool, typer.Option("--rebuild", help="Read and cut every document again.")] = False,
     allow_removals: Annotated[
@@ -88,18 +88,20 @@ def _dry_text(difference: Difference) -> str:
 
 
 def _text(report: Report) -> str:
-    return (
-        f"{_dry_text(report.difference)}\n"
+    lines = [
+        _dry_text(report.difference),
+        *_listed("read", [f"{source}: {', '.join(remarks)}" for source, remarks in report.remarks.items()]),
         f"{report.documents} documents, {report.passages} passages, {report.embedded} embedded;"
-        f" generation {report.generation}, {report.seconds:.1f} s"
-    )
+        f" generation {report.generation}, {report.seconds:.1f} s",
+    ]
+    return "\n".join(lines)
 
 
 def _listed(what: str, lines: list[str]) -> list[str]:
-    """Lines under a heading; the ones past the tenth are counted and named by --json."""
+    """Lines that begin alike; the ones past the tenth are counted, and named by doctor."""
     shown = [f"  {what} {line}" for line in lines[:_SHOWN]]
     rest = len(lines) - _SHOWN
-    return [*shown, f"  {what} {rest} more, listed by --json"] if rest > 0 else shown
+    return [*shown, f"  {what} {rest} more, listed by python -m pincite doctor"] if rest > 0 else shown
 
 
 if __name__ == "__main__":

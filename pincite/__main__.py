@@ -12,7 +12,7 @@ from pincite.types import Answer, Hit
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
-IndexOption = Annotated[Path | None, typer.Option(help="The folder that holds the index.")]
+IndexOption = Annotated[Path | None, typer.Option(help="The folder that holds the index.", readable=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 

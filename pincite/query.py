@@ -53,5 +53,12 @@ def _shown(text: str) -> str:
 
 def _words(text: str) -> list[str]:
     """Lower-case words; what follows an apostrophe belongs to the word before it."""
-    apart = "".join(character if character.isalnum() or character in "'’" else " " for character in text.lower())
-    return [word for part in apart.split() if (word := part.replace("’", "'").partition("'")[0])]
+    plain = text.lower().replace("’", "'")
+    apart = "".join(character if character.isalnum() or character == "'" else " " for character in plain)
+    return [word for part in apart.split() if (word := _before_apostrophe(part))]
+
+
+def _before_apostrophe(part: str) -> str:
+    """`what` of “what's”, `do` of “don't”."""
+    word, _, tail = part.partition("'")
+    return word.removesuffix("n") if tail == "t" and word != "can" else word

@@ -66,9 +66,14 @@ class Searcher:
         count = count or self.settings.search.results
         with self.index.snapshot() as snapshot:
             statistics = _statistics(snapshot, query)
-            candidates = self._candidates(snapshot, query, vector, max(count, self.settings.search.candidates))
-            ranked = _fold(_rank(vector, candidates, statistics))[:count]
-            hits = _hits(ranked, vector, statistics)
+            fetched = max(count, self.settings.search.candidates)
+            while True:
+                candidates = self._candidates(snapshot, query, vector, fetched)
+                ranked = _fold(_rank(vector, candidates, statistics))
+                if len(ranked) >= count or fetched >= statistics.passages:
+                    break
+                fetched *= 4  # many copies of a few passages were folded
+            hits = _hits(ranked[:count], vector, statistics)
             generation = snapshot.generation.manifest.generation
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)

@@ -87,8 +87,9 @@ class ModelFiles:
         """Whether a text's vector is the mean of its token vectors, so that a sentence's can be too."""
         modules = [str(module["type"]).rsplit(".", 1)[-1] for module in self._json("modules.json") or []]
         pooling = self._json("1_Pooling/config.json")
-        by_mean = pooling.get("pooling_mode_mean_tokens") or pooling.get("pooling_mode") == "mean"
-        return bool(by_mean) and set(modules) <= {"Transformer", "Pooling", "Normalize"}
+        modes = [mode for mode, is_on in pooling.items() if mode.startswith("pooling_mode_") and is_on is True]
+        by_mean = modes == ["pooling_mode_mean_tokens"] or pooling.get("pooling_mode") in ("mean", ["mean"])
+        return by_mean and set(modules) <= {"Transformer", "Pooling", "Normalize"}
 
     def _json(self, name: str) -> Any:
         """A configuration file; one that is not there says nothing."""

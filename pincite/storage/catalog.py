@@ -151,6 +151,8 @@ def create(
         connection.executemany(_PUT_VECTOR, [(key, *location) for key, location in vectors])
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{making}: {error}: see to the disk's room and the folder's permissions") from error
     finally:
         connection.close()
     # The log of a lost catalog would be replayed into this one.
@@ -160,13 +162,21 @@ def create(
     flush(folder)
 
 
+def exists(folder: Path) -> bool:
+    """Whether there is a catalog in `folder`. Raises `StorageError` where that may not be seen."""
+    try:
+        return (folder / FILE).is_file()
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be opened ({error.strerror}): mend its permissions") from error
+
+
 class Catalog:
     """An open connection. Not shared between threads."""
 
     def __init__(self, folder: Path, *, writable: bool = False) -> None:
         """Raises `IndexMissing`, `IndexMismatch` for another format, `IndexDamaged`."""
         self.path = folder / FILE
-        if not self.path.is_file():
+        if not exists(folder):
             raise IndexMissing(f"{folder}: no index here: run python ingest.py")
         with self._named():
             mode = "rw" if writable else "ro"

@@ -27,7 +27,7 @@ from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, StorageError
 from pincite.settings import Settings
 from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog, StoredPassage
-from pincite.storage.derived import DerivedDamaged
+from pincite.storage.derived import DerivedDamaged, noticing_damage
 from pincite.storage.vectors import CorruptRecord, SegmentReader, flush, segment_path
 
 MANIFEST = "manifest.json"
@@ -218,7 +218,7 @@ def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, pre
     `previous` is a sound generation all of whose passages are still there: its files are linked,
     and only passages with higher ids are added. With None, everything is built anew.
 
-    Raises `CorruptRecord` where a vector cannot be read; the caller then embeds it again.
+    Raises `StorageError` where a file cannot be written, or a vector not be read.
     """
     folder = index.generation(number)
     shutil.rmtree(folder, ignore_errors=True)
@@ -232,11 +232,12 @@ def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, pre
     if before and not new:
         _link(before / "dense", folder / "dense")
     else:
-        lexical.build(
-            folder / "lexical",
-            ((stored.id, stored.passage.indexed_text) for stored in new),
-        )
-        _build_dense(index, folder / "dense", new, before)
+        try:
+            with noticing_damage(folder):
+                lexical.build(folder / "lexical", ((stored.id, stored.passage.indexed_text) for stored in new))
+                _build_dense(index, folder / "dense", new, before)
+        except (DerivedDamaged, CorruptRecord) as error:  # this is how the libraries say that they cannot write
+            raise StorageError(f"{str(error).splitlines()[0]}: see to the disk and run again") from error
     return _write_manifest(folder, catalog, number, recipe)
 
 
@@ -253,7 +254,7 @@ def _chunk(reader: SegmentReader, passages: list[StoredPassage]) -> tuple[np.nda
     vectors = []
     for stored in passages:
         if stored.location is None:
-            raise CorruptRecord("not there")
+            raise CorruptRecord(f"{stored.passage.source}: no vectors")
         vectors.append(reader.read(stored.location, stored.key).vector)
     return np.array([stored.id for stored in passages], dtype=np.int64), np.stack(vectors)
 

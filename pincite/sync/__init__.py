@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
@@ -11,7 +11,7 @@ from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMismatch, IndexMissing
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
-from pincite.storage.catalog import FILE as CATALOG_FILE
+from pincite.storage.catalog import exists
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Progress, Run
 from pincite.types import Document
@@ -33,6 +33,8 @@ class Report:
     embedded: int
     generation: int
     seconds: float
+    remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    """Source → what a person should know of how it was read, for what this run read."""
 
 
 def sync(
@@ -54,11 +56,11 @@ def sync(
     started = time.monotonic()
     corpus = _corpus_folder(settings)
     index = IndexFolder(settings.index)
-    if not _has_catalog(index) and not holds_documents(corpus):
+    if not exists(index.path) and not holds_documents(corpus):
         raise _nothing_to_index(corpus)
     recipe = Recipe.of(settings)
     with index.writer():
-        if not _has_catalog(index):
+        if not exists(index.path):
             _begin(index, corpus)
         with Catalog(index.path, writable=True) as catalog:
             _check_corpus(catalog, corpus, index.path, move_corpus)
@@ -82,6 +84,7 @@ def sync(
                 embedded,
                 catalog.generation,
                 time.monotonic() - started,
+                {new.document.source: new.document.remarks for new in documents if new.document.remarks},
             )
 
 
@@ -96,7 +99,7 @@ def sync_collection(
     index = IndexFolder(settings.index)
     recipe = Recipe.of(settings)
     with index.writer():
-        if not _has_catalog(index):
+        if not exists(index.path):
             _begin(index, settings.corpus.resolve())
         with Catalog(index.path, writable=True) as catalog:
             _check_corpus(catalog, settings.corpus.resolve(), index.path, move_corpus=False)
@@ -131,14 +134,13 @@ def restore(settings: Settings, embedder: Embedder | None = None) -> None:
 
 
 def _corpus_folder(settings: Settings) -> Path:
-    if not settings.corpus.is_dir():
-        what = "not a folder" if settings.corpus.exists() else "no such folder"
-        raise CorpusError(f"{settings.corpus}: {what}: name the folder that holds your documents")
-    return settings.corpus.resolve()
-
-
-def _has_catalog(index: IndexFolder) -> bool:
-    return (index.path / CATALOG_FILE).is_file()
+    try:
+        if not settings.corpus.is_dir():
+            what = "not a folder" if settings.corpus.exists() else "no such folder"
+            raise CorpusError(f"{settings.corpus}: {what}: name the folder that holds your documents")
+        return settings.corpus.resolve()
+    except OSError as error:
+        raise CorpusError(f"{settings.corpus}: cannot be opened ({error.strerror}): mend its permissions") from error
 
 
 def _nothing_to_index(corpus: Path) -> CorpusError:
