@@ -1,6 +1,8 @@
-"""Commands over an index: `python -m pincite search QUESTION`, `doctor`, `page`."""
+"""Commands over an index: `python -m pincite search QUESTION`, `why`, `doctor`, `page`."""
 
+import dataclasses
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +14,7 @@ from pincite.types import Answer, Hit
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
 
+PLACE = re.compile(r"(.+):(\d+)[-–](\d+)")
 IndexOption = Annotated[Path | None, typer.Option(help="The folder that holds the index.", readable=False)]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
@@ -37,6 +40,27 @@ def search(
         print(json.dumps(answer_as_json(answer), ensure_ascii=False, indent=1))
     else:
         print(_text(answer))
+
+
+@app.command()
+def why(
+    question: Annotated[str, typer.Argument(help="A question in plain language.")],
+    expected: Annotated[str, typer.Option(metavar="SOURCE[:START-END]", help="The place that should have come.")],
+    index: IndexOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Say why a passage stands where it stands for a question, and what puts others above it."""
+    from pincite.search import Searcher
+    from pincite.why import explain
+
+    found = PLACE.fullmatch(expected)
+    source, start, end = found.groups() if found else (expected, None, None)
+    searcher = Searcher(console.settings(index=index))
+    told = explain(searcher, question, source, int(start) if start else None, int(end) if end else None)
+    if as_json:
+        print(json.dumps(dataclasses.asdict(told), ensure_ascii=False, indent=1))
+    else:
+        print(told.text())
 
 
 @app.command()

@@ -19,7 +19,7 @@ from pincite.types import Answer, Hit, Place
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
-class _Scored:
+class Scored:
     """A candidate with everything a hit is made of."""
 
     stored: StoredPassage
@@ -65,11 +65,11 @@ class Searcher:
     def _answer(self, query: Query, vector: np.ndarray, count: int | None, started: float) -> Answer:
         count = count or self.settings.search.results
         with self.index.snapshot() as snapshot:
-            statistics = _statistics(snapshot, query)
+            statistics = statistics_of(snapshot, query)
             fetched = max(count, self.settings.search.candidates)
             while True:
-                candidates = self._candidates(snapshot, query, vector, fetched)
-                ranked = _fold(_rank(vector, candidates, statistics))
+                candidates = self.candidates(snapshot, query, vector, fetched)
+                ranked = fold(rank(vector, candidates, statistics))
                 if len(ranked) >= count or fetched >= statistics.passages:
                     break
                 fetched *= 4  # many copies of a few passages were folded
@@ -78,16 +78,17 @@ class Searcher:
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
 
-    def _candidates(
+    def candidates(
         self, snapshot: Snapshot, query: Query, vector: np.ndarray, count: int
     ) -> list[tuple[StoredPassage, Candidate]]:
         """The `count` best by vector and by words, each with all that is needed to judge it."""
         by_vector = snapshot.generation.dense.search(vector, count)
         by_words = snapshot.generation.lexical.search(query.terms, count)
         found = snapshot.passages([*{*by_vector, *by_words}])
-        return [(stored, self._candidate(snapshot, stored)) for stored in found]
+        return [(stored, self.candidate(snapshot, stored)) for stored in found]
 
-    def _candidate(self, snapshot: Snapshot, stored: StoredPassage) -> Candidate:
+    def candidate(self, snapshot: Snapshot, stored: StoredPassage) -> Candidate:
+        """A passage with its vectors and terms, whether or not anything found it."""
         record = snapshot.record(stored)
         if record is None:  # damaged: what it held is made again for this question
             ((_, made),) = self.embedder.embed_passages([stored.passage])
@@ -98,28 +99,29 @@ class Searcher:
         return Candidate(vector, sentences, terms, stored.terms)
 
 
-def _statistics(snapshot: Snapshot, query: Query) -> TermStatistics:
+def statistics_of(snapshot: Snapshot, query: Query) -> TermStatistics:
+    """What BM25 must know of this index for this question."""
     manifest = snapshot.generation.manifest
     frequencies = {term: snapshot.generation.lexical.frequency(term) for term in query.terms}
     return TermStatistics(manifest.passages, manifest.terms / manifest.passages, frequencies)
 
 
-def _rank(
+def rank(
     vector: np.ndarray, candidates: Sequence[tuple[StoredPassage, Candidate]], statistics: TermStatistics
-) -> list[_Scored]:
+) -> list[Scored]:
     """Best first; ties end with source and start."""
     model = relevance.load()
     judged = relevance.features(vector, [candidate for _, candidate in candidates], statistics)
     scored = [
-        _Scored(stored, candidate, features, model.order(features), model.probability_of(features))
+        Scored(stored, candidate, features, model.order(features), model.probability_of(features))
         for (stored, candidate), features in zip(candidates, judged, strict=True)
     ]
     return sorted(scored, key=lambda s: (-s.order, s.stored.passage.source, s.stored.passage.start))
 
 
-def _fold(ranked: Sequence[_Scored]) -> list[_Scored]:
+def fold(ranked: Sequence[Scored]) -> list[Scored]:
     """Passages with the same words become one, which names the other places."""
-    kept: dict[str, _Scored] = {}
+    kept: dict[str, Scored] = {}
     for scored in ranked:
         passage = scored.stored.passage
         words = " ".join(passage.text.split())
@@ -131,7 +133,7 @@ def _fold(ranked: Sequence[_Scored]) -> list[_Scored]:
     return list(kept.values())
 
 
-def _hits(ranked: Sequence[_Scored], vector: np.ndarray, statistics: TermStatistics) -> tuple[Hit, ...]:
+def _hits(ranked: Sequence[Scored], vector: np.ndarray, statistics: TermStatistics) -> tuple[Hit, ...]:
     model = relevance.load()
     hits: list[Hit] = []
     score = 1.0

@@ -78,6 +78,7 @@ def test_every_option_of_every_command_is_documented() -> None:
         ["ingest.py"],
         ["evaluate.py"],
         ["-m", "pincite", "search"],
+        ["-m", "pincite", "why"],
         ["-m", "pincite", "doctor"],
         ["-m", "pincite", "page"],
     ):

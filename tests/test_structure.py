@@ -18,6 +18,7 @@ HOPS = [
     "relevance",
     "citation",
     "search",
+    "why",
     "doctor",
     "evaluation",
     "console",

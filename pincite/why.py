@@ -1,0 +1,159 @@
+"""Why a passage stands where it stands for a question, stage by stage."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from pincite import citation, relevance
+from pincite.errors import QuestionError
+from pincite.query import parse
+from pincite.search import Scored, Searcher, fold, rank, statistics_of
+from pincite.storage import Snapshot
+from pincite.types import Passage, Place
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """One feature of the expected passage beside that of the first."""
+
+    feature: str
+    expected: float
+    first: float
+    gap: float
+    """What the difference adds to the first passage's lead: weight × (first − expected)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Trace:
+    """Where one passage stands. Positions count from 1 over the whole index; None: not found."""
+
+    citation: str
+    by_vector: int | None
+    by_words: int | None
+    is_candidate: bool
+    """Whether it was among those that were ranked."""
+    rank: int | None
+    """Among the hits; that of the hit it was folded into, if it was."""
+    folded_into: str | None
+    """Citation of the hit that says the same words."""
+    score: float
+    band: str
+    reasons: tuple[Reason, ...]
+    """Against the first hit, what weighs most first; empty for the first hit itself."""
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Every passage of the expected place, and what came first instead."""
+
+    question: str
+    candidates: int
+    first: str | None
+    """Citation of the first hit."""
+    traces: tuple[Trace, ...]
+
+    def text(self) -> str:
+        """For a terminal."""
+        lines = [f"{self.candidates} passages were ranked; first is {self.first}"]
+        for trace in self.traces:
+            lines += ["", trace.citation, *(f"  {line}" for line in _stages(trace))]
+            if trace.reasons:
+                lines.append("  what puts the first above it:")
+                lines += [
+                    f"    {r.feature:16} {r.expected:7.3f} here, {r.first:7.3f} there: {r.gap:+.3f}"
+                    for r in trace.reasons
+                ]
+        return "\n".join(lines)
+
+
+def _stages(trace: Trace) -> list[str]:
+    found = [
+        f"number {position} {how}" if position else f"not found {how}"
+        for position, how in ((trace.by_vector, "by vector"), (trace.by_words, "by words"))
+    ]
+    lines = [", ".join(found)]
+    if not trace.is_candidate:
+        lines.append("not ranked: too far down by both (search.candidates says how many are taken)")
+    elif trace.folded_into:
+        lines.append(f"folded into hit {trace.rank}, which has the same words: {trace.folded_into}")
+    else:
+        lines.append(f"rank {trace.rank}")
+    return [*lines, f"probability {trace.score:.2f}, {trace.band}"]
+
+
+def explain(searcher: Searcher, question: str, source: str, start: int | None, end: int | None) -> Explanation:
+    """How every passage of `source` that touches `start` to `end` fares; without them, all of it.
+
+    Raises `QuestionError` where nothing of the place is indexed.
+    """
+    query = parse(question)
+    vector = searcher.embedder.embed_query(query.text)
+    with searcher.index.snapshot() as snapshot:
+        expected = _passages(snapshot, source, start, end)
+        if not expected:
+            raise QuestionError(f"{source}: no passage there is indexed: look at python -m pincite doctor")
+        statistics = statistics_of(snapshot, query)
+        everything = snapshot.generation.manifest.passages
+        by_vector = snapshot.generation.dense.search(vector, everything)
+        by_words = snapshot.generation.lexical.search(query.terms, everything)
+        candidates = searcher.candidates(snapshot, query, vector, searcher.settings.search.candidates)
+        hits = fold(rank(vector, candidates, statistics))
+        ranked = {stored.id for stored, _ in candidates}
+        # Judged among the same candidates, so that what is relative to the best stays so.
+        judged = rank(vector, [*candidates, *(_left_out(searcher, snapshot, expected, ranked))], statistics)
+        by_id = {scored.stored.id: scored for scored in judged}
+    traces = [
+        _trace(by_id[id_], passage, hits, id_ in ranked, _position(by_vector, id_), _position(by_words, id_))
+        for id_, passage in expected
+    ]
+    first = citation.cite(hits[0].stored.passage) if hits else None
+    return Explanation(query.text, len(candidates), first, tuple(traces))
+
+
+def _passages(snapshot: Snapshot, source: str, start: int | None, end: int | None) -> list[tuple[int, Passage]]:
+    ids = snapshot.catalog.passage_ids([source])
+    stored = snapshot.passages(sorted(ids))
+    touched = (s for s in stored if start is None or (s.passage.start < (end or start + 1) and start < s.passage.end))
+    return [(s.id, s.passage) for s in touched]
+
+
+def _left_out(searcher: Searcher, snapshot: Snapshot, expected: list[tuple[int, Passage]], ranked: set[int]) -> Any:
+    missing = snapshot.passages([id_ for id_, _ in expected if id_ not in ranked])
+    return [(stored, searcher.candidate(snapshot, stored)) for stored in missing]
+
+
+def _position(ids: list[int], id_: int) -> int | None:
+    return ids.index(id_) + 1 if id_ in ids else None
+
+
+def _trace(
+    scored: Scored,
+    passage: Passage,
+    hits: list[Scored],
+    is_candidate: bool,
+    by_vector: int | None,
+    by_words: int | None,
+) -> Trace:
+    place = Place(passage.source, passage.start, passage.end)
+    at = next((n for n, hit in enumerate(hits, 1) if hit.stored.id == scored.stored.id or place in hit.also), None)
+    hit = hits[at - 1] if at else None
+    probability = scored.probability
+    return Trace(
+        citation=citation.cite(passage),
+        by_vector=by_vector,
+        by_words=by_words,
+        is_candidate=is_candidate,
+        rank=at,
+        folded_into=citation.cite(hit.stored.passage) if hit and place in hit.also else None,
+        score=probability,
+        band=relevance.load().band(probability),
+        reasons=_reasons(scored, hits[0]) if hits and at != 1 else (),
+    )
+
+
+def _reasons(scored: Scored, first: Scored) -> tuple[Reason, ...]:
+    reasons = [
+        Reason(name, mine, theirs, weight * (theirs - mine))
+        for name, weight in relevance.load().order.weights.items()
+        for mine, theirs in [(getattr(scored.features, name), getattr(first.features, name))]
+    ]
+    return tuple(sorted(reasons, key=lambda reason: -abs(reason.gap)))
