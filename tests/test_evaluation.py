@@ -313,8 +313,10 @@ def test_a_floor_that_is_not_reached_fails_the_command(searcher: Searcher, colle
 
 
 def test_two_runs_are_compared(sample: Settings, tmp_path: Path) -> None:
+    few = (ROOT / "judgments" / "answerable.jsonl").read_text(encoding="utf-8").splitlines()[:40]
+    (tmp_path / "few.jsonl").write_text("\n".join(few), encoding="utf-8")
     for method in ("lexical", "pincite"):
-        done = run("--index", str(sample.index), "--judgments", str(ROOT / "judgments"), "--method", method,
+        done = run("--index", str(sample.index), "--judgments", "few.jsonl", "--method", method,
                    "--json", f"{method}.json", folder=tmp_path)  # fmt: skip
         assert done.returncode == 0, done.stderr
     done = run("compare", "lexical.json", "pincite.json", folder=tmp_path)

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import NoneType
 from typing import Any
 
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
@@ -257,7 +258,7 @@ class Catalog:
 
     def meta(self, key: str) -> str:
         """A value of the `meta` table; empty where there is none."""
-        row = self._one("SELECT value FROM meta WHERE key = ?", key)
+        row = self._one("s", "SELECT value FROM meta WHERE key = ?", key)
         return row[0] if row else ""
 
     def set_meta(self, key: str, value: str) -> None:
@@ -285,8 +286,8 @@ class Catalog:
 
     def counts(self) -> dict[str, int]:
         """How many documents, passages and terms there are."""
-        ((documents, passages, terms),) = self._connection.execute(
-            "SELECT (SELECT count(*) FROM documents), count(*), coalesce(sum(terms), 0) FROM passages"
+        ((documents, passages, terms),) = self._rows(
+            "iii", "SELECT (SELECT count(*) FROM documents), count(*), coalesce(sum(terms), 0) FROM passages"
         )
         return {"documents": documents, "passages": passages, "terms": terms}
 
@@ -294,12 +295,13 @@ class Catalog:
 
     def files(self) -> dict[str, FileState]:
         """Source → what is known of its file."""
-        rows = self._connection.execute("SELECT source, size, modified, looked, sha256 FROM documents")
+        rows = self._rows("siiis", "SELECT source, size, modified, looked, sha256 FROM documents")
         return {row[0]: FileState(*row) for row in rows}
 
     def document(self, source: str) -> Document | None:
         """The document as it was indexed. Raises `IndexDamaged` if its text is not the one committed."""
         row = self._one(
+            "sssssssb",
             "SELECT title, media_type, sha256, text, sections, pages, remarks, text_sha256 FROM documents"
             " WHERE source = ?",
             source,
@@ -327,11 +329,11 @@ class Catalog:
 
     def skipped(self) -> dict[str, str]:
         """Source → why it was not indexed."""
-        return dict(self._connection.execute("SELECT source, reason FROM skipped ORDER BY source"))
+        return dict(self._rows("ss", "SELECT source, reason FROM skipped ORDER BY source"))
 
     def remarks(self) -> dict[str, list[str]]:
         """Source → what a person should know of how it was read."""
-        rows = self._connection.execute("SELECT source, remarks FROM documents WHERE remarks <> '[]' ORDER BY source")
+        rows = self._rows("ss", "SELECT source, remarks FROM documents WHERE remarks <> '[]' ORDER BY source")
         try:
             return {source: json.loads(remarks) for source, remarks in rows}
         except ValueError as error:
@@ -391,32 +393,35 @@ class Catalog:
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
         """The passages with these ids, in order of source and start; those not there are left out."""
-        rows = self._connection.execute(
+        rows = self._rows(
+            _PASSAGE_KINDS,
             _SELECT_PASSAGE + " WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY d.source, p.start",  # noqa: S608 - a constant
-            (json.dumps(list(ids)),),
+            json.dumps(list(ids)),
         )
         return [_stored_passage(row) for row in rows]
 
     def places(self, source: str) -> list[Place]:
         """Where the passages of a source stand, in order."""
-        rows = self._connection.execute(
+        rows = self._rows(
+            "ii",
             "SELECT p.start, p.end FROM passages p JOIN documents d ON d.id = p.document WHERE d.source = ?"
             " ORDER BY p.start",
-            (source,),
+            source,
         )
         return [Place(source, *row) for row in rows]
 
     def all_passages(self) -> Iterator[StoredPassage]:
         """Every passage, in order of id."""
-        for row in self._connection.execute(_SELECT_PASSAGE + " ORDER BY p.id"):
+        for row in self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " ORDER BY p.id"):
             yield _stored_passage(row)
 
     def passage_ids(self, sources: Iterable[str]) -> set[int]:
         """Ids of all passages of these sources."""
-        rows = self._connection.execute(
+        rows = self._rows(
+            "i",
             "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document"
             " WHERE d.source IN (SELECT value FROM json_each(?))",
-            (json.dumps(list(sources)),),
+            json.dumps(list(sources)),
         )
         return {row[0] for row in rows}
 
@@ -424,12 +429,12 @@ class Catalog:
 
     def locations(self) -> dict[bytes, Location]:
         """Where each record lies, by key."""
-        rows = self._connection.execute("SELECT key, segment, offset, length FROM vectors")
+        rows = self._rows("biii", "SELECT key, segment, offset, length FROM vectors")
         return {row[0]: Location(*row[1:]) for row in rows}
 
     def committed_ends(self) -> dict[int, int]:
         """Segment → end of its last committed record."""
-        return dict(self._connection.execute("SELECT segment, max(offset + length) FROM vectors GROUP BY segment"))
+        return dict(self._rows("ii", "SELECT segment, max(offset + length) FROM vectors GROUP BY segment"))
 
     def put_vectors(self, records: Iterable[tuple[bytes, Location]]) -> None:
         """Within `writing`, after the segment was flushed."""
@@ -441,24 +446,27 @@ class Catalog:
 
     def live_bytes(self) -> dict[int, int]:
         """Segment → bytes of records that some passage uses."""
-        rows = self._connection.execute(
-            "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment"
+        return dict(
+            self._rows(
+                "ii",
+                "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment",
+            )
         )
-        return dict(rows)
 
     def live_keys(self, segment: int) -> list[tuple[bytes, Location]]:
         """Records of a segment that some passage uses."""
-        rows = self._connection.execute(
+        rows = self._rows(
+            "biii",
             "SELECT key, segment, offset, length FROM vectors WHERE segment = ?"
             " AND key IN (SELECT key FROM passages) ORDER BY offset",
-            (segment,),
+            segment,
         )
         return [(row[0], Location(*row[1:])) for row in rows]
 
     def dead_keys(self, segment: int) -> list[bytes]:
         """Records of a segment that no passage uses."""
-        rows = self._connection.execute(
-            "SELECT key FROM vectors WHERE segment = ? AND key NOT IN (SELECT key FROM passages)", (segment,)
+        rows = self._rows(
+            "b", "SELECT key FROM vectors WHERE segment = ? AND key NOT IN (SELECT key FROM passages)", segment
         )
         return [row[0] for row in rows]
 
@@ -474,11 +482,24 @@ class Catalog:
         """Fold the write-ahead log into the catalog, so that deleted text is gone from both."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
 
-    def _one(self, statement: str, *values: object) -> tuple[Any, ...] | None:
-        row: tuple[Any, ...] | None = self._connection.execute(statement, values).fetchone()
-        return row
+    def _one(self, kinds: str, statement: str, *values: object) -> tuple[Any, ...] | None:
+        return next(self._rows(kinds, statement, *values), None)
+
+    def _rows(self, kinds: str, statement: str, *values: object) -> Iterator[tuple[Any, ...]]:
+        """Rows of values of these kinds: `s` text, `i` integer, `b` bytes, capitals also none.
+
+        The tables are strict, but a flipped bit may have made a value of another kind.
+        """
+        types = [_KINDS[kind] for kind in kinds]
+        for row in self._connection.execute(statement, values):
+            if not all(map(isinstance, row, types)):
+                raise sqlite3.DatabaseError("a value is not of its column's kind")
+            yield row
 
 
+_KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}
+
+_PASSAGE_KINDS = "isiisssIIbibIIIbs"
 _SELECT_PASSAGE = (
     "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.first_page, p.last_page, p.sentences,"
     " p.terms, p.key, v.segment, v.offset, v.length, p.text_sha256, d.sha256"
@@ -517,8 +538,8 @@ def _stored_passage(row: tuple) -> StoredPassage:
             end,
             text,
             title,
-            tuple(json.loads(heading)),
-            None if first is None else (first, last),
+            tuple(map(str, json.loads(heading))),
+            None if first is None else (first, first if last is None else last),
             tuple(zip(flat[::2], flat[1::2], strict=True)),
         )
     except (ValueError, TypeError, struct.error) as error:

@@ -49,9 +49,10 @@ class Snapshot:
     def record(self, stored: StoredPassage) -> Record | None:
         """The vectors of a passage; None where the record is damaged."""
         try:
-            return self._segments.read(stored.location, stored.key) if stored.location else None
+            record = self._segments.read(stored.location, stored.key) if stored.location else None
         except CorruptRecord:
             return None
+        return record if record and len(record.sentences) == len(stored.passage.sentences) else None
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
         """In order of source and start."""

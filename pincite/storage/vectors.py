@@ -96,7 +96,7 @@ class SegmentReader:
                 path = segment_path(self._folder, location.segment)
                 self._files[location.segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
             return os.pread(self._files[location.segment], location.length, location.offset)
-        except OSError as error:
+        except (OSError, OverflowError, MemoryError) as error:  # the last two: of a place that cannot be
             raise CorruptRecord(str(error)) from error
 
     def close(self) -> None:
