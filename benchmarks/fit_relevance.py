@@ -27,13 +27,14 @@ from pincite import embedding, relevance
 from pincite.embedding import Embedder
 from pincite.embedding.model import cache_folder
 from pincite.passages import cut
+from pincite.query import parse
 from pincite.relevance import Candidate, TermStatistics
 from pincite.settings import Settings
 from pincite.storage import lexical
 from pincite.types import Document, Passage, Section
 
 COLLECTIONS = ("scifact-train", "covidqa-articles", "squad-dev", "clapnq-dev", "pubmedqa")
-ORDER = ("cosine", "sentence_cosine", "bm25_bound", "idf_share", "bm25_best")
+ORDER = ("cosine", "sentence_cosine", "bm25_bound", "idf_share")
 PROBABILITY = ("cosine", "sentence_cosine", "bm25_bound", "idf_share")
 QUERIES = 300
 DEPTH = 100
@@ -135,10 +136,19 @@ class Asked:
     answers: np.ndarray
     """bool, shape (candidates,)."""
 
+    def order_by(self, weights: np.ndarray) -> np.ndarray:
+        """Scores of the candidates, as the search computes them in an index of this size."""
+        return self.features @ (weights * self.trust())
+
+    def trust(self) -> np.ndarray:
+        """What each weight is multiplied by in an index of this size."""
+        model = relevance.Relevance(relevance.Weights(0, dict.fromkeys(ORDER, 1.0)), relevance.Weights(0, {}), 0, 0)
+        return np.array(list(model.order_weights(len(self.collection.passages)).values()))
+
 
 def ask(collection: Collection, query: str, text: str, vector: np.ndarray) -> Asked:
     """The candidates of a question, with their features."""
-    terms = list(dict.fromkeys(lexical.terms(text)))
+    terms = list(parse(text).terms)
     statistics = collection.statistics(terms)
     scores = np.zeros(len(collection.passages), dtype=np.float32)
     for term in terms:
@@ -168,12 +178,12 @@ def fit_order(asked: list[Asked]) -> np.ndarray:
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         total, gradient = RIDGE * weights @ weights, 2 * RIDGE * weights
         for a in useful:
-            scores = a.features @ weights
+            scores = a.order_by(weights)
             everything = np.exp(scores - scores.max())
             right = everything * a.answers
             scale = 1 / share[a.collection.name]
             total += scale * np.log(everything.sum() / right.sum())
-            gradient += scale * (everything / everything.sum() - right / right.sum()) @ a.features
+            gradient += scale * (everything / everything.sum() - right / right.sum()) @ (a.features * a.trust())
         return total, gradient
 
     return minimize(loss, np.ones(len(ORDER)), jac=True, method="L-BFGS-B").x
@@ -196,7 +206,7 @@ def ndcg(asked: list[Asked], weights: np.ndarray) -> float:
     """Mean nDCG@10 of documents, each scored as its best passage."""
     values = []
     for a in asked:
-        order = np.argsort(-(a.features @ weights), kind="stable")
+        order = np.argsort(-a.order_by(weights), kind="stable")
         documents = list(dict.fromkeys(a.collection.passages[a.numbers[i]].source for i in order))[:10]
         grades = a.collection.qrels[a.query]
         gain = sum(grades.get(source, 0) / np.log2(rank + 2) for rank, source in enumerate(documents))
@@ -210,7 +220,7 @@ def first_hits(asked: list[Asked], order: np.ndarray, answerable: bool) -> tuple
     columns = [ORDER.index(name) for name in PROBABILITY]
     features, labels = [], []
     for a in asked:
-        first = np.argsort(-(a.features @ order), kind="stable")[:JUDGED_HITS]
+        first = np.argsort(-a.order_by(order), kind="stable")[:JUDGED_HITS]
         features.append(a.features[first][:, columns])
         labels.append(a.answers[first] & answerable)
     return np.array(features), np.array(labels)
@@ -241,10 +251,11 @@ def main() -> None:
     """Fit, report and, with --write, replace the weights."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
+    parser.add_argument("--tokens", type=int, default=Settings().passages.tokens, help="budget of a passage")
     parser.add_argument("--write", action="store_true", help="replace pincite/relevance.json")
     arguments = parser.parse_args()
     embedder = embedding.open_embedder(embedding.find("all-MiniLM-L6-v2"))
-    budget = Settings().passages.tokens
+    budget = arguments.tokens
     collections = [load(arguments.folder / name, embedder, budget) for name in COLLECTIONS]
     own: dict[str, list[Asked]] = {}
     foreign: dict[str, list[Asked]] = {}

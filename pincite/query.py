@@ -1,5 +1,6 @@
 """Hop 5: what a person typed → a `Query`."""
 
+import re
 from dataclasses import dataclass
 
 from pincite.errors import QuestionError
@@ -8,11 +9,12 @@ from pincite.storage import lexical
 MAX_CHARACTERS = 2000
 """A longer question is a document: it is refused rather than cut off."""
 
+_WORD = re.compile(r"(?<![^\W_])[A-Za-z]+(?:['’][A-Za-z]+)*(?![^\W_])")
 _STOP_WORDS = frozenset(
     """
     a about am an and any are as at be been being but by can could did do does doing for from had has have having
-    he her here him his how i if in into is it its just like me my no nor not of off on or our out over please she
-    should so some such tell than that the their them then there these they this those to too under until up us
+    he her here him his how i if in into is it its just like me my no nor not of on or our out over please she
+    should so some such tell than that the their them then there these they this those to too under until up
     very was we were what when where which while who whom whose why will with would you your
     """.split()  # noqa: SIM905 - a list of words is read as words
 )
@@ -25,7 +27,8 @@ class Query:
     text: str
     """As typed, with white space folded."""
     terms: tuple[str, ...]
-    """Its terms as they are indexed, each once, in the order of the question."""
+    """Its terms as they are indexed, each once, in the order of the question, without stop words:
+    in a small corpus even those are rare somewhere, and would decide."""
 
 
 def parse(question: str) -> Query:
@@ -39,10 +42,10 @@ def parse(question: str) -> Query:
         )
     if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
         raise QuestionError("the question is not valid UTF-8: type it again")
-    terms = tuple(dict.fromkeys(lexical.terms(text)))
-    if not terms:
+    if not lexical.terms(text):
         raise QuestionError(f"{_shown(text)} holds no word to search for: ask in words")
-    if all(word in _STOP_WORDS for word in _words(text)):
+    terms = tuple(dict.fromkeys(lexical.terms(_WORD.sub(_unless_stop_word, text))))
+    if not terms:
         raise QuestionError(f"{_shown(text)} holds only words that stand in every text: name what it is about")
     return Query(text, terms)
 
@@ -51,11 +54,8 @@ def _shown(text: str) -> str:
     return f"“{text}”" if len(text) <= 60 else f"“{text[:57]}…”"
 
 
-def _words(text: str) -> list[str]:
-    """Lower-case words; what follows an apostrophe belongs to the word before it."""
-    plain = text.lower().replace("’", "'")
-    apart = "".join(character if character.isalnum() or character == "'" else " " for character in plain)
-    return [word for part in apart.split() if (word := _before_apostrophe(part))]
+def _unless_stop_word(word: re.Match[str]) -> str:
+    return " " if _before_apostrophe(word[0].lower().replace("’", "'")) in _STOP_WORDS else word[0]
 
 
 def _before_apostrophe(part: str) -> str:

@@ -32,8 +32,6 @@ class Features:
     """BM25 as a share of the most that any passage could reach, 0 to 1."""
     idf_share: float
     """Share of the question's inverse document frequency whose terms the passage holds, 0 to 1."""
-    bm25_best: float
-    """BM25 as a share of the best passage's for this question, 0 to 1."""
 
     def as_dict(self) -> dict[str, float]:
         """Name → value, in the order of the class."""
@@ -52,6 +50,12 @@ class Weights:
         return self.intercept + sum(weight * float(getattr(features, name)) for name, weight in self.weights.items())
 
 
+WORDS = ("bm25_bound", "idf_share")
+"""The features that rest on how many passages hold each word."""
+FEW = 100
+"""Passages in which words count half as much for the order as in endlessly many."""
+
+
 @dataclass(frozen=True, slots=True)
 class Relevance:
     """The two models and the bands' thresholds, as probabilities."""
@@ -60,6 +64,15 @@ class Relevance:
     probability: Weights
     strong: float
     weak: float
+
+    def order_weights(self, passages: int) -> dict[str, float]:
+        """Feature → weight in an index of so many passages.
+
+        What is rare among few passages is rare by chance, so words weigh N / (N + 100) of what
+        they weigh among many.
+        """
+        trust = passages / (passages + FEW)
+        return {name: weight * (trust if name in WORDS else 1) for name, weight in self.order.weights.items()}
 
     def probability_of(self, features: Features) -> float:
         """That the passage answers: the logistic function of the linear model, 0 to 1."""
@@ -138,7 +151,6 @@ class Candidate:
 def features(question: np.ndarray, candidates: Sequence[Candidate], statistics: TermStatistics) -> list[Features]:
     """The features of every candidate of one question. `question` is a unit vector."""
     scores = [bm25(candidate.terms, candidate.length, statistics) for candidate in candidates]
-    best = max(scores, default=0.0)
     bound = bm25_bound(statistics)
     return [
         Features(
@@ -146,7 +158,6 @@ def features(question: np.ndarray, candidates: Sequence[Candidate], statistics: 
             sentence_cosine=float(np.max(candidate.sentences @ question)),
             bm25_bound=score / bound,
             idf_share=idf_share(candidate.terms, statistics),
-            bm25_best=score / best if best else 0.0,
         )
         for candidate, score in zip(candidates, scores, strict=True)
     ]

@@ -111,9 +111,10 @@ def rank(
 ) -> list[Scored]:
     """Best first; ties end with source and start."""
     model = relevance.load()
+    order = relevance.Weights(0.0, model.order_weights(statistics.passages))
     judged = relevance.features(vector, [candidate for _, candidate in candidates], statistics)
     scored = [
-        Scored(stored, candidate, features, model.order(features), model.probability_of(features))
+        Scored(stored, candidate, features, order(features), model.probability_of(features))
         for (stored, candidate), features in zip(candidates, judged, strict=True)
     ]
     return sorted(scored, key=lambda s: (-s.order, s.stored.passage.source, s.stored.passage.start))

@@ -26,7 +26,7 @@ class Model(_Table):
 class Passages(_Table):
     """How documents are cut."""
 
-    tokens: int = Field(default=200, ge=48, le=8192)
+    tokens: int = Field(default=128, ge=48, le=8192)
     """Most tokens of a passage as the model reads it, context line and special tokens included."""
 
 

@@ -102,7 +102,9 @@ def explain(searcher: Searcher, question: str, source: str, start: int | None, e
         judged = rank(vector, [*candidates, *(_left_out(searcher, snapshot, expected, ranked))], statistics)
         by_id = {scored.stored.id: scored for scored in judged}
     traces = [
-        _trace(by_id[id_], passage, hits, id_ in ranked, _position(by_vector, id_), _position(by_words, id_))
+        _trace(
+            by_id[id_], passage, hits, id_ in ranked, (_position(by_vector, id_), _position(by_words, id_)), everything
+        )
         for id_, passage in expected
     ]
     first = citation.cite(hits[0].stored.passage) if hits else None
@@ -130,8 +132,8 @@ def _trace(
     passage: Passage,
     hits: list[Scored],
     is_candidate: bool,
-    by_vector: int | None,
-    by_words: int | None,
+    found: tuple[int | None, int | None],
+    passages: int,
 ) -> Trace:
     place = Place(passage.source, passage.start, passage.end)
     at = next((n for n, hit in enumerate(hits, 1) if hit.stored.id == scored.stored.id or place in hit.also), None)
@@ -139,21 +141,21 @@ def _trace(
     probability = scored.probability
     return Trace(
         citation=citation.cite(passage),
-        by_vector=by_vector,
-        by_words=by_words,
+        by_vector=found[0],
+        by_words=found[1],
         is_candidate=is_candidate,
         rank=at,
         folded_into=citation.cite(hit.stored.passage) if hit and place in hit.also else None,
         score=probability,
         band=relevance.load().band(probability),
-        reasons=_reasons(scored, hits[0]) if hits and at != 1 else (),
+        reasons=_reasons(scored, hits[0], passages) if hits and at != 1 else (),
     )
 
 
-def _reasons(scored: Scored, first: Scored) -> tuple[Reason, ...]:
+def _reasons(scored: Scored, first: Scored, passages: int) -> tuple[Reason, ...]:
     reasons = [
         Reason(name, mine, theirs, weight * (theirs - mine))
-        for name, weight in relevance.load().order.weights.items()
+        for name, weight in relevance.load().order_weights(passages).items()
         for mine, theirs in [(getattr(scored.features, name), getattr(first.features, name))]
     ]
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.gap)))

@@ -398,7 +398,7 @@ def test_an_index_of_another_model_or_passage_size(indexed: Settings, tmp_path: 
     before = everything(indexed.index)
     for command in (INGEST, [*PINCITE, "search", "zebra"]):
         assert refusal(run(*command, cwd=tmp_path)) == (
-            "index: built with passage_tokens 200, the settings ask for 100: run python ingest.py --rebuild"
+            "index: built with passage_tokens 128, the settings ask for 100: run python ingest.py --rebuild"
         )
     (tmp_path / "pincite.toml").unlink()
     assert everything(indexed.index) == before

@@ -368,6 +368,7 @@ def test_the_comparison_with_the_original_is_kept_beside_the_converted_model(tin
 def test_where_openvino_disagrees_pytorch_is_used_with_a_warning(
     tiny: ModelFiles, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("pincite.embedding.embedder._has_gpu", lambda: False)
     monkeypatch.setattr(agreement, "TEXT_COSINE", 1.1)
     for _ in range(2):  # compared, and remembered
         with pytest.warns(UserWarning, match="OpenVINO disagrees with the original; PyTorch is used, slower"):

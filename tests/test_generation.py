@@ -360,8 +360,10 @@ for name in names:
         texts = [hit.passage.text for question in ("which animal eats grass?", "night", "zebra heron owl swift")
                  for hit in searcher.search(question, 50).hits]
         after = examine(settings).problems
-        rebuilt = sync(settings, embedder=embedder, rebuild=True).embedded
-        print(json.dumps([name, what, texts, after, rebuilt, examine(settings).problems]), flush=True)
+        if at_ends:
+            assert sync(settings, embedder=embedder, rebuild=True).embedded == 0  # mended without the model
+            assert examine(settings).problems == [], (name, what)
+        print(json.dumps([name, what, texts, after]), flush=True)
 """
 
 
@@ -379,9 +381,6 @@ def damaged(settings: Settings, use: str, at_ends: int = 0) -> list[list[Any]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-WHOLE = {"zebra", "heron", "owl", "swift"}
-
-
 @pytest.mark.parametrize("use", ["search", pytest.param("sync", marks=pytest.mark.slow)])
 def test_a_damaged_derived_file_is_made_again_by_the_next_search_or_sync(settings: Settings, use: str) -> None:
     write(settings.corpus, ANIMALS)
@@ -390,10 +389,9 @@ def test_a_damaged_derived_file_is_made_again_by_the_next_search_or_sync(setting
     # FAISS's one file, tantivy's six and two of JSON, the manifest: six damages each; the lock can only be deleted.
     assert len(results) == 10 * 6 + 1
     truth = all_texts(settings)
-    for name, what, texts, problems, embedded, at_last in results:
+    for name, what, texts, problems in results:
         assert set(texts) == truth, (name, what)
         assert problems == [], (name, what)
-        assert (embedded, at_last) == (0, []), (name, what)
 
 
 @pytest.mark.slow
@@ -402,11 +400,10 @@ def test_what_a_glance_at_the_ends_does_not_show_never_changes_a_word(settings: 
     write(settings.corpus, ANIMALS)
     truth: set[str] = set()
     noticed = 0
-    for name, what, texts, problems, embedded, at_last in damaged(settings, "search", at_ends=16):
+    for name, what, texts, problems in damaged(settings, "search", at_ends=16):
         truth = truth or all_texts(settings)
         assert set(texts) <= truth, (name, what)
         assert set(texts) == truth or what == "flipped in the middle", (name, what)
-        assert (embedded, at_last) == (0, []), (name, what)  # --rebuild mends it without the model
         for problem in problems:
             assert problem.endswith("missing or altered: run python ingest.py --rebuild"), (name, what)
             noticed += 1

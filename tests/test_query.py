@@ -18,8 +18,12 @@ def refusal(question: str) -> str:
 def test_a_question_becomes_its_terms_each_once_in_its_order() -> None:
     assert parse("How fast does\n ketamine work,\tand how fast do ketamines wear off?") == Query(
         text="How fast does ketamine work, and how fast do ketamines wear off?",
-        terms=("how", "fast", "doe", "ketamin", "work", "and", "do", "wear", "off"),
+        terms=("fast", "ketamin", "work", "wear", "off"),
     )
+
+
+def test_stop_words_are_no_terms_whatever_their_apostrophes() -> None:
+    assert parse("Why don't you say what’s new in the US?").terms == ("say", "new", "us")
 
 
 def test_terms_are_those_of_the_index_whatever_the_writing() -> None:

@@ -132,30 +132,32 @@ def test_features_by_hand() -> None:
     second = Candidate(unit(1, 0), np.stack([unit(-1, 0)]), Counter({"other": 3}), 20)
     third = Candidate(unit(-3, 4), np.stack([unit(3, 4)]), Counter({"legal": 1}), 20)
     found = features(question, [first, second, third], STATISTICS)
-    expected = [  # cosine, best sentence, BM25 over 10.38235, share of 4.71925, BM25 over the best's 2.18380
-        (0.6, 0.8, 2.1838 / 10.38235, 1.6282 / 4.71925, 1.0),
-        (1.0, -1.0, 0.0, 0.0, 0.0),
-        (-0.6, 0.6, 0.1466 / 10.38235, 0.1466 / 4.71925, 0.1466 / 2.1838),
+    expected = [  # cosine, best sentence, BM25 over 10.38235, share of 4.71925
+        (0.6, 0.8, 2.1838 / 10.38235, 1.6282 / 4.71925),
+        (1.0, -1.0, 0.0, 0.0),
+        (-0.6, 0.6, 0.1466 / 10.38235, 0.1466 / 4.71925),
     ]
     assert [list(row.as_dict().values()) for row in found] == [pytest.approx(row, abs=5e-5) for row in expected]
-    assert list(found[0].as_dict()) == ["cosine", "sentence_cosine", "bm25_bound", "idf_share", "bm25_best"]
+    assert list(found[0].as_dict()) == ["cosine", "sentence_cosine", "bm25_bound", "idf_share"]
 
 
 def test_where_no_candidate_holds_a_word_bm25_is_nothing_not_an_error() -> None:
     alone = Candidate(unit(1, 0), np.stack([unit(1, 0)]), Counter({"other": 3}), 20)
-    assert features(unit(1, 0), [alone], STATISTICS) == [Features(1.0, 1.0, 0.0, 0.0, 0.0)]
+    assert features(unit(1, 0), [alone], STATISTICS) == [Features(1.0, 1.0, 0.0, 0.0)]
     assert features(unit(1, 0), [], STATISTICS) == []
 
 
 def test_order_and_probability_are_weighted_sums() -> None:
     model = Relevance(
-        order=Weights(0.0, {"cosine": 2.0, "bm25_best": 3.0}),
+        order=Weights(0.0, {"cosine": 2.0, "idf_share": 3.0}),
         probability=Weights(-1.0, {"cosine": 4.0, "idf_share": 1.0}),
         strong=0.75,
         weak=0.5,
     )
-    judged = Features(cosine=0.5, sentence_cosine=0.9, bm25_bound=0.3, idf_share=0.25, bm25_best=0.1)
-    assert model.order(judged) == pytest.approx(2 * 0.5 + 3 * 0.1)
+    judged = Features(cosine=0.5, sentence_cosine=0.9, bm25_bound=0.3, idf_share=0.25)
+    # Among 300 passages words weigh 300 / 400 = .75 of their weight: 2 · .5 + .75 · 3 · .25
+    assert Weights(0.0, model.order_weights(300))(judged) == pytest.approx(1.5625)
+    assert model.order_weights(0) == {"cosine": 2.0, "idf_share": 0.0}
     # −1 + 4 · .5 + .25 = 1.25, and 1 / (1 + e^−1.25) = .77730
     assert model.probability_of(judged) == near(0.7773)
     assert [model.band(p) for p in (1.0, 0.75, 0.7499, 0.5, 0.4999, 0.0)] == [
@@ -180,10 +182,9 @@ def test_the_weights_that_ship_are_of_features_that_there_are() -> None:
     model = relevance.load()
     names = {field.name for field in fields(Features)}
     assert set(model.order.weights) <= names
-    # What is relative to the best passage of the same question cannot be compared between questions.
-    assert set(model.probability.weights) <= names - {"bm25_best"}
+    assert set(model.probability.weights) <= names
     assert 0 < model.weak < model.strong < 1
-    nothing, everything = Features(0, 0, 0, 0, 0), Features(1, 1, 1, 1, 1)
+    nothing, everything = Features(0, 0, 0, 0), Features(1, 1, 1, 1)
     assert model.band(model.probability_of(nothing)) == "none"
     assert model.band(model.probability_of(everything)) == "strong"
     assert model.order(everything) > model.order(nothing)

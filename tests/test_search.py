@@ -101,7 +101,9 @@ def test_scores_never_rise_and_bands_follow_them(searcher: Searcher, question: s
         judged = relevance.Features(**hit.features)
         assert hit.score <= model.probability_of(judged) + 1e-12
     assert answer.answer == answer.hits[0].band
-    orders = [model.order(relevance.Features(**hit.features)) for hit in answer.hits]
+    with searcher.index.snapshot() as snapshot:
+        order = relevance.Weights(0.0, model.order_weights(snapshot.generation.manifest.passages))
+    orders = [order(relevance.Features(**hit.features)) for hit in answer.hits]
     assert orders == sorted(orders, reverse=True)
 
 
@@ -125,7 +127,6 @@ def test_every_hit_has_every_feature_exactly_however_it_was_found(searcher: Sear
             "sentence_cosine": pytest.approx(float(np.max(made.sentences @ vector)), abs=0.02),
             "bm25_bound": pytest.approx(score / bm25_bound(statistics), abs=1e-9),
             "idf_share": pytest.approx(shares[hit.passage.source, hit.passage.start], abs=1e-9),
-            "bm25_best": pytest.approx(score / max(scores.values()), abs=1e-9),
         }
 
 
@@ -146,7 +147,7 @@ def test_the_json_has_exactly_the_keys_of_the_contract(searcher: Searcher) -> No
         assert len(hit["text"]) == hit["end"] - hit["start"]
         ((start, end),) = hit["marks"]
         assert 0 <= start < end <= len(hit["text"])
-        assert list(hit["features"]) == ["cosine", "sentence_cosine", "bm25_bound", "idf_share", "bm25_best"]
+        assert list(hit["features"]) == ["cosine", "sentence_cosine", "bm25_bound", "idf_share"]
 
 
 def test_the_json_of_a_hit_complete(settings: Settings, embedder: Embedder) -> None:
@@ -304,26 +305,52 @@ def article(shared: Path, embedder: Embedder, tmp_path_factory: pytest.TempPathF
     return Searcher(settings, embedder)
 
 
-@pytest.mark.parametrize(
-    ("question", "quote"),
-    [
-        ("How quickly does ketamine work compared with ordinary antidepressants?", "can provide relief within hours"),
-        ("Which brain chemical does ketamine act on?", "acts on the brain’s glutamate system"),
-        ("Do people hallucinate when they take tiny doses of LSD?", "The intention is not to hallucinate"),
-        ("In which countries are magic mushrooms tolerated by the law?", "decriminalized or tolerated small amounts"),
-        ("Can I buy legal mushroom supplements without drugs in them?", "legal microdosing products"),
-        ("Does microdosing help with cluster headaches?", "effective against cluster headaches"),
-        ("Can microdosing keep me awake at night?", "insomnia, or emotional imbalances"),
-        ("What is in microdose gummies?", "adaptogens such as lion's mane"),
-        ("Is there solid scientific proof that microdosing works?", "has not received large-scale"),
-        ("Does a small dose of ketamine help against nerve pain?", "neuropathic and chronic pain"),
-        ("Is taking small amounts of Ozempic the same as microdosing psychedelics?", "It is not a psychedelic"),
-        ("Should I choose ketamine or microdosing if my depression is severe?", "better option for severe depression"),
-        ("Can tiny doses make my anxiety worse?", "improve or deteriorate anxiety"),
-    ],
-)
-def test_a_question_in_other_words_finds_its_paragraph_first(article: Searcher, question: str, quote: str) -> None:
-    assert quote in article.search(question).hits[0].passage.text
+IN_OTHER_WORDS = [
+    ("How quickly does ketamine work compared with ordinary antidepressants?", "can provide relief within hours"),
+    ("Which brain chemical does ketamine act on?", "acts on the brain’s glutamate system"),
+    ("Do people hallucinate when they take tiny doses of LSD?", "The intention is not to hallucinate"),
+    ("In which countries are magic mushrooms tolerated by the law?", "decriminalized or tolerated small amounts"),
+    ("Can I buy legal mushroom supplements without drugs in them?", "legal microdosing products"),
+    ("Does microdosing help with cluster headaches?", "effective against cluster headaches"),
+    ("Can microdosing keep me awake at night?", "insomnia, or emotional imbalances"),
+    ("What is in microdose gummies?", "adaptogens such as lion's mane"),
+    ("Is there solid scientific proof that microdosing works?", "has not received large-scale"),
+    ("Does a small dose of ketamine help against nerve pain?", "neuropathic and chronic pain"),
+    ("Is taking small amounts of Ozempic the same as microdosing psychedelics?", "It is not a psychedelic"),
+    ("Should I choose ketamine or microdosing if my depression is severe?", "better option for severe depression"),
+    ("Can tiny doses make my anxiety worse?", "improve or deteriorate anxiety"),
+    ("How fast does ketamine start to help compared with regular antidepressants?", "within hours"),
+    ("What slang names does ketamine have?", "Special K"),
+    ("Can I be arrested for taking small amounts of LSD?", "different in different countries"),
+    ("Is the nasal spray approved by regulators?", "Spravato"),
+    ("Can people get addicted to ketamine over time?", "dependency"),
+    ("What do studies from universities show about ketamine and brain cells?", "growth of new nerves"),
+    ("Do small doses of mushrooms help with headaches?", "cluster headaches"),
+    ("Could I stop my antidepressant and take tiny doses of psychedelics instead?", "alternative to SSRIs"),
+    ("Are mushroom gummies sold legally?", "Microdosing gummies"),
+    ("Can low doses of ketamine ease nerve pain?", "sub-therapeutic"),
+    ("Is taking a little semaglutide the same as microdosing mushrooms?", "Ozempic"),
+    ("Which treatment is better for very bad depression?", "one-size-fits-all"),
+    ("Do we know what happens after years of microdosing?", "long-term sense"),
+    ("Does microdosing make nervousness better or worse?", "Some people are finding"),
+    ("What sleep problems or other unwanted effects can small psychedelic doses cause?", "insomnia"),
+    ("How was ketamine first used in medicine?", "anesthetic"),
+    ("Why do people take tiny amounts of LSD?", "increase mood, creativity"),
+    ("Is there enough scientific proof for microdosing?", "large-scale, peer-reviewed"),
+    ("tablets that melt in the mouth", "sublingual"),
+    ("does therapy need to go along with the drug?", "combined with professional"),
+]
+"""Questions, and words of the paragraph that answers."""
+
+
+def test_questions_in_other_words_find_their_paragraph(article: Searcher) -> None:
+    ranks = {}
+    for question, quote in IN_OTHER_WORDS:
+        texts = [hit.passage.text for hit in article.search(question).hits]
+        ranks[question] = next((rank for rank, text in enumerate(texts, start=1) if quote in text), 99)
+    first = [question for question, rank in ranks.items() if rank == 1]
+    assert len(first) >= 26, ranks
+    assert max(ranks.values()) <= 4, ranks
 
 
 @pytest.mark.parametrize(

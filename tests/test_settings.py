@@ -33,7 +33,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
         corpus=Path("corpus"),
         index=Path("index"),
         model=Model(name="all-MiniLM-L6-v2", engine="auto"),
-        passages=Passages(tokens=200),
+        passages=Passages(tokens=128),
         search=Search(results=10, candidates=100),
         sync=Sync(max_megabytes=64),
     )

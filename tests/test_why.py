@@ -37,7 +37,7 @@ def test_it_names_the_rank_that_the_search_gives_and_adds_up_to_the_lead(searche
     (trace,) = explain(searcher, QUESTION, "bread.md", None, None).traces
     (hit,) = [hit for hit in hits if hit.passage.source == "bread.md"]
     assert (trace.rank, trace.is_candidate, trace.citation) == (hit.rank, True, hit.citation)
-    order = relevance.load().order
+    order = relevance.Weights(0.0, relevance.load().order_weights(4))  # of the index's four passages
     lead = order(Features(**hits[0].features)) - order(Features(**hit.features))
     assert sum(reason.gap for reason in trace.reasons) == pytest.approx(lead)
     gaps = [abs(reason.gap) for reason in trace.reasons]
