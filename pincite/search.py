@@ -142,8 +142,8 @@ def _hits(ranked: Sequence[Scored], vector: np.ndarray, statistics: TermStatisti
         stored = scored.stored
         if not stored.is_sound:
             raise IndexDamaged(
-                f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored text is"
-                " damaged: run python ingest.py --rebuild"
+                f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored passage"
+                " is damaged: run python ingest.py --rebuild"
             )
         score = min(score, scored.probability)
         hits.append(

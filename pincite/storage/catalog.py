@@ -48,7 +48,7 @@ CREATE TABLE passages (
     start INTEGER NOT NULL,
     end INTEGER NOT NULL,
     text TEXT NOT NULL,
-    text_sha256 BLOB NOT NULL,
+    sha256 BLOB NOT NULL,             -- of its words and its place
     heading TEXT NOT NULL,            -- JSON: [heading, ...]
     first_page INTEGER,
     last_page INTEGER,
@@ -117,13 +117,14 @@ class StoredPassage:
     terms: int
     key: bytes
     location: Location | None
-    text_sha256: bytes
+    sha256: bytes
+    """Of its words and its place, as they were committed."""
     file_sha256: str
 
     @property
     def is_sound(self) -> bool:
-        """Whether the text is the one that was committed."""
-        return hashlib.sha256(_bytes(self.passage.text)).digest() == self.text_sha256
+        """Whether its words and its place are those that were committed."""
+        return _digest(self.passage) == self.sha256
 
 
 def create(
@@ -502,7 +503,7 @@ _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I
 _PASSAGE_KINDS = "isiisssIIbibIIIbs"
 _SELECT_PASSAGE = (
     "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.first_page, p.last_page, p.sentences,"
-    " p.terms, p.key, v.segment, v.offset, v.length, p.text_sha256, d.sha256"
+    " p.terms, p.key, v.segment, v.offset, v.length, p.sha256, d.sha256"
     " FROM passages p JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.key = p.key"
 )
 
@@ -517,7 +518,7 @@ def _passage_row(document: int, new: NewPassage) -> tuple:
         passage.start,
         passage.end,
         passage.text,
-        hashlib.sha256(_bytes(passage.text)).digest(),
+        _digest(passage),
         json.dumps(passage.heading),
         first,
         last,
@@ -529,7 +530,7 @@ def _passage_row(document: int, new: NewPassage) -> tuple:
 
 def _stored_passage(row: tuple) -> StoredPassage:
     (id_, source, start, end, text, title, heading, first, last, sentences, terms, key, *rest) = row
-    segment, offset, length, text_sha256, file_sha256 = rest
+    segment, offset, length, sha256, file_sha256 = rest
     try:
         flat = struct.unpack(f"<{len(sentences) // 4}I", sentences)
         passage = Passage(
@@ -545,7 +546,13 @@ def _stored_passage(row: tuple) -> StoredPassage:
     except (ValueError, TypeError, struct.error) as error:
         raise sqlite3.DatabaseError(f"{source}, characters {start}–{end}") from error
     location = None if segment is None else Location(segment, offset, length)
-    return StoredPassage(id_, passage, terms, key, location, text_sha256, file_sha256)
+    return StoredPassage(id_, passage, terms, key, location, sha256, file_sha256)
+
+
+def _digest(passage: Passage) -> bytes:
+    """Of everything in a passage's row that is shown. The source and the title are its document's."""
+    shown = (passage.start, passage.end, passage.text, passage.heading, passage.pages, passage.sentences)
+    return hashlib.sha256(_bytes(json.dumps(shown))).digest()
 
 
 def _bytes(text: str) -> bytes:
