@@ -83,7 +83,7 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
             "format": 1,
             "model": "all-MiniLM-L6-v2",
             "weights_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
-            "passage_tokens": 200,
+            "passage_tokens": 128,
             "analyzer": lexical.ANALYZER,
         },
         "documents": 4,

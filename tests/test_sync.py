@@ -734,7 +734,7 @@ def test_another_passage_size_is_refused_with_both_values_and_the_command(
     smaller = settings.model_copy(update={"passages": Passages(tokens=64)})
 
     message = (
-        f"{settings.index}: built with passage_tokens 200, the settings ask for 64: run python ingest.py --rebuild"
+        f"{settings.index}: built with passage_tokens 128, the settings ask for 64: run python ingest.py --rebuild"
     )
     for use in (lambda: sync(smaller, embedder=watched), lambda: Searcher(smaller, watched).search("zebra")):
         with pytest.raises(IndexMismatch) as refused:
