@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from pincite import console
+from pincite.embedding.model import cache_folder
 from pincite.errors import JudgementError
 from pincite.evaluation import Collection, Evaluation, JudgedQuery, comparison, draw, evaluate, load, project
 from pincite.evaluation.runs import METHODS
@@ -16,6 +17,7 @@ from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, Recipe
 from pincite.sync import sync_collection
+from pincite.types import Progress
 
 app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
 _MOVES = 10
@@ -118,7 +120,7 @@ def _own(settings: Settings, path: Path) -> tuple[list[JudgedQuery], list[str]]:
 
 
 def _collection(
-    settings: Settings, collection: Collection, index: Path | None, count: int | None, progress: console.Progress
+    settings: Settings, collection: Collection, index: Path | None, count: int | None, progress: Progress
 ) -> tuple[Searcher, list[JudgedQuery]]:
     """A collection's index, made on first use, and its queries."""
     judged = draw(collection.queries(), count)
@@ -126,7 +128,7 @@ def _collection(
         raise JudgementError(f"{collection.folder}: no query in qrels.tsv has a relevant document")
     recipe = Recipe.of(settings)
     name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
-    at = index or console.cache_folder() / "collections" / f"{collection.folder.resolve().name}-{name}"
+    at = index or cache_folder() / "collections" / f"{collection.folder.resolve().name}-{name}"
     settings = settings.model_copy(update={"corpus": collection.folder, "index": at})
     searcher = Searcher(settings)
     sync_collection(settings, collection.documents(), progress=progress, embedder=searcher.embedder)

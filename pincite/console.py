@@ -8,14 +8,9 @@ from pathlib import Path
 
 import typer
 
-from pincite.embedding.model import cache_folder
 from pincite.errors import PinciteError
 from pincite.settings import Settings
-
-__all__ = ["Progress", "cache_folder", "progress_bar", "run", "run_app", "settings"]
-
-Progress = Callable[[str, int, int], None]
-"""Told the stage, how many are done, and of how many."""
+from pincite.types import Progress
 
 
 def settings(corpus: Path | None = None, index: Path | None = None) -> Settings:

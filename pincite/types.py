@@ -1,10 +1,14 @@
 """The nouns. All are frozen; offsets count Unicode code points and ends are exclusive."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
 Span = tuple[int, int]
 """Start and end, end exclusive."""
+
+Progress = Callable[[str, int, int], None]
+"""Told the stage, how many are done, and of how many."""
 
 Band = Literal["strong", "weak", "none"]
 """How likely a hit answers: probably, perhaps, probably not."""

@@ -2,7 +2,7 @@
 
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,7 +19,7 @@ from pincite.evaluation.measures import (
 )
 from pincite.evaluation.runs import Ranked, ask
 from pincite.search import Searcher
-from pincite.types import Place
+from pincite.types import Place, Progress
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +86,7 @@ def evaluate(
     searcher: Searcher,
     queries: Sequence[JudgedQuery],
     method: str,
-    progress: Callable[[str, int, int], None] = lambda _stage, _done, _total: None,
+    progress: Progress = lambda _stage, _done, _total: None,
 ) -> Evaluation:
     """Ask every query, and measure what came."""
     started = time.monotonic()

@@ -13,10 +13,10 @@ from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
 from pincite.storage.catalog import exists
 from pincite.sync.difference import Difference, compare, holds_documents
-from pincite.sync.run import Progress, Run
-from pincite.types import Document
+from pincite.sync.run import Run
+from pincite.types import Document, Progress
 
-__all__ = ["Difference", "Progress", "Report", "preview", "restore", "sync", "sync_collection"]
+__all__ = ["Difference", "Report", "preview", "restore", "sync", "sync_collection"]
 
 _MANY = 20
 _PATIENCE = 10.0

@@ -1,7 +1,7 @@
 """One run of a writer: from a difference to a committed generation."""
 
 import hashlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -28,10 +28,7 @@ from pincite.storage import (
     vectors,
 )
 from pincite.sync.difference import Difference
-from pincite.types import Document, Passage
-
-Progress = Callable[[str, int, int], None]
-"""Told the stage (`read`, `embed`, `commit`), how many are done, and of how many."""
+from pincite.types import Document, Passage, Progress
 
 _BATCH = 256
 """Vector records between two commits: what a run that dies loses at most."""
@@ -51,6 +48,7 @@ class Run:
         embedder: Embedder | None = None,
         progress: Progress | None = None,
     ) -> None:
+        """`progress` is told the stages `read`, `embed` and `commit`."""
         self._settings = settings
         self._index = index
         self._catalog = catalog

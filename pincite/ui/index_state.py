@@ -5,7 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from pincite.errors import IndexMissing, PinciteError
-from pincite.storage import Catalog, IndexFolder
+from pincite.storage import Catalog, DerivedDamaged, IndexFolder
 from pincite.storage.generation import read_manifest
 from pincite.sync import Report, preview
 from pincite.ui import markup
@@ -86,7 +86,7 @@ def _facts(resources: Resources) -> tuple[int, int, datetime | None, int, dict[s
         raise IndexMissing(f"{resources.settings.index}: nothing is indexed yet")
     try:
         built = read_manifest(IndexFolder(resources.settings.index).generation(number)).built_at
-    except Exception:  # swept or damaged: the next question mends it
+    except DerivedDamaged:  # swept or damaged: the next question mends it
         built = None
     return counts["documents"], counts["passages"], built, number, skipped
 
