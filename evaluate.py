@@ -10,8 +10,21 @@ import typer
 
 from pincite import console
 from pincite.embedding.model import cache_folder
-from pincite.errors import JudgementError
-from pincite.evaluation import Collection, Evaluation, JudgedQuery, comparison, draw, evaluate, load, project
+from pincite.errors import JudgementError, OutputError
+from pincite.evaluation import (
+    Collection,
+    Dataset,
+    Evaluation,
+    JudgedQuery,
+    comparison,
+    draw,
+    evaluate,
+    load,
+    project,
+    score,
+    trec,
+)
+from pincite.evaluation.judgements import absent, documents, join
 from pincite.evaluation.runs import METHODS
 from pincite.search import Searcher
 from pincite.settings import Settings
@@ -21,6 +34,7 @@ from pincite.types import Progress
 
 app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
 _MOVES = 10
+_LISTED = 20
 
 
 @app.callback()
@@ -29,9 +43,24 @@ def main(
     index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
     judgments: Annotated[Path, typer.Option(help="A judgements file, or a folder of them.")] = Path("judgments"),
     collection: Annotated[Path | None, typer.Option(help="A test collection in BEIR layout instead.")] = None,
-    queries: Annotated[int | None, typer.Option(min=1, help="Draw so many of its queries.")] = None,
+    dataset: Annotated[
+        str | None, typer.Option(metavar="NAME", help="A test collection by its name in ir_datasets instead.")
+    ] = None,
+    qrels: Annotated[Path | None, typer.Option(help="Judged documents, a file in TREC format, instead.")] = None,
+    topics: Annotated[Path | None, typer.Option(help="The questions of --qrels: lines of id, TAB, question.")] = None,
+    queries: Annotated[int | None, typer.Option(min=1, help="Draw so many of the questions.")] = None,
     method: Annotated[str, typer.Option(help=f"What ranks: {', '.join(METHODS)}.")] = "pincite",
+    score_run: Annotated[
+        Path | None, typer.Option(help="Measure this run, a file in TREC format; no index is asked.")
+    ] = None,
     json_file: Annotated[Path | None, typer.Option("--json", help="Write one JSON object to this file.")] = None,
+    report_folder: Annotated[
+        Path | None, typer.Option("--report", help="Write report.html, for people, to this folder.")
+    ] = None,
+    write_run: Annotated[Path | None, typer.Option(help="Write what was ranked to this file, in TREC format.")] = None,
+    write_qrels: Annotated[
+        Path | None, typer.Option(help="Write the judged documents to this file, in TREC format.")
+    ] = None,
     fail_under: Annotated[
         list[str] | None, typer.Option(metavar="MEASURE=VALUE", help="Exit with 1 below this; any measure, repeatable.")
     ] = None,
@@ -42,25 +71,87 @@ def main(
     floors = [_floor(text) for text in fail_under or []]
     if method not in METHODS:
         raise typer.BadParameter(f"{method!r} is none of {', '.join(METHODS)}", param_hint="--method")
+    if collection is not None and dataset is not None:
+        raise typer.BadParameter("names one test collection, and --collection another", param_hint="--dataset")
+    if score_run is not None and (index is not None or method != "pincite"):
+        raise typer.BadParameter("asks no index: leave out --index and --method", param_hint="--score-run")
+    if collection is None and dataset is None:
+        if topics is not None and qrels is None:
+            raise typer.BadParameter("questions without judgements: name --qrels too", param_hint="--topics")
+        if qrels is not None and topics is None and score_run is None:
+            raise typer.BadParameter("judgements without questions: name --topics too", param_hint="--qrels")
+    report_file = report_folder and report_folder / "report.html"
+    for file in (json_file, report_file, write_run, write_qrels):
+        _check_writable(file)
     settings = console.settings(index=index)
+    source = Collection(collection) if collection is not None else Dataset(dataset) if dataset is not None else None
+    run = trec.read_run(score_run) if score_run is not None else None
     with console.progress_bar() as progress:
-        if collection is not None:
-            searcher, judged = _collection(settings, Collection(collection), index, queries, progress)
-            lost: list[str] = []
+        if source is not None or qrels is not None:
+            judged, lost = _judged_documents(source, qrels, topics)
+        elif run is not None:
+            judged, lost = documents(load(judgments)), []
         else:
-            searcher = Searcher(settings)
             judged, lost = _own(settings, judgments)
-        found = evaluate(searcher, judged, method, progress)
+        judged = draw(judged, queries)
+        if not judged:
+            raise JudgementError(f"{qrels or collection or dataset}: no question has a relevant document")
+        if run is not None:
+            found = score(run, judged)
+        else:
+            searcher = _searcher(settings, source, index, progress)
+            if source is not None or qrels is not None:
+                lost += _absent(searcher, judged)
+            found = evaluate(searcher, judged, method, progress)
+            settings = searcher.settings
     found.lost.extend(lost)
     if json_file is not None:
-        json_file.write_text(json.dumps(found.as_json(), ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
+        _write(json_file, json.dumps(found.as_json(), ensure_ascii=False, indent=1) + "\n")
+    if write_run is not None:
+        _write(write_run, trec.run_text(found.run, found.method))
+    if write_qrels is not None:
+        _write(write_qrels, trec.qrels_text(judged))
+    if report_file is not None:
+        from pincite.evaluation import report  # only now: what draws takes its time to load
+
+        asked = {"Index": str(settings.index), "Model": settings.model.name} if run is None else {"Run": str(score_run)}
+        about = {"Judgements": str(qrels or collection or dataset or judgments), **asked}
+        _write(report_file, report.render(found, about))
     print(_text(found))
-    for line in lost:
-        print(f"pincite: {line}", file=sys.stderr)
+    _list(found.lost)
+    _list(found.remarks)
     failed = [line for measure, floor in floors if (line := _below(found, measure, floor))]
     for line in failed:
         print(f"pincite: {line}", file=sys.stderr)
     sys.exit(1 if failed else 0)
+
+
+def _check_writable(file: Path | None) -> None:
+    """Raise `OutputError` now, and not after a long evaluation."""
+    if file is None:
+        return
+    folder = next(path for path in file.absolute().parents if path.exists())
+    if file.is_dir():
+        raise OutputError(f"{file}: is a folder: name a file")
+    if not folder.is_dir():
+        raise OutputError(f"{folder}: is a file: name a folder")
+
+
+def _write(file: Path, text: str) -> None:
+    """Write a file, in a folder that is made if need be."""
+    try:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise OutputError(f"{file}: cannot be written ({error.strerror}): name another place") from error
+
+
+def _list(lines: list[str]) -> None:
+    """The first lines of a list on standard error."""
+    for line in lines[:_LISTED]:
+        print(f"pincite: {line}", file=sys.stderr)
+    if len(lines) > _LISTED:
+        print(f"pincite: and {len(lines) - _LISTED} more like these: --json FILE lists them all", file=sys.stderr)
 
 
 def _floor(text: str) -> tuple[str, float]:
@@ -119,25 +210,43 @@ def _own(settings: Settings, path: Path) -> tuple[list[JudgedQuery], list[str]]:
     return project(judgements, {source: document and document.text for source, document in documents.items()})
 
 
-def _collection(
-    settings: Settings, collection: Collection, index: Path | None, count: int | None, progress: Progress
-) -> tuple[Searcher, list[JudgedQuery]]:
-    """A collection's index, made on first use, and its queries."""
-    judged = draw(collection.queries(), count)
-    if not judged:
-        raise JudgementError(f"{collection.folder}: no query in qrels.tsv has a relevant document")
+def _judged_documents(
+    source: Collection | Dataset | None, qrels: Path | None, topics: Path | None
+) -> tuple[list[JudgedQuery], list[str]]:
+    """A collection's judgements, with the files in TREC format in their place where there are any."""
+    grades = trec.read_qrels(qrels) if qrels is not None else source.grades() if source is not None else {}
+    if topics is not None:
+        questions = trec.read_topics(topics)
+    else:  # a run is measured without questions: their ids stand for them
+        questions = source.questions() if source is not None else {query: query for query in grades}
+    return join(questions, grades, source.places() if source is not None and qrels is None else {})
+
+
+def _searcher(
+    settings: Settings, source: Collection | Dataset | None, index: Path | None, progress: Progress
+) -> Searcher:
+    """Over the person's own index, or over a collection's, which is made on first use."""
+    if source is None:
+        return Searcher(settings)
     recipe = Recipe.of(settings)
-    name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
-    at = index or cache_folder() / "collections" / f"{collection.folder.resolve().name}-{name}"
-    settings = settings.model_copy(update={"corpus": collection.folder, "index": at})
+    name = hashlib.sha256(f"{source.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
+    at = index or cache_folder() / "collections" / f"{source.name.replace('/', '-')}-{name}"
+    settings = settings.model_copy(update={"corpus": source.folder, "index": at})
     searcher = Searcher(settings)
-    sync_collection(settings, collection.documents(), progress=progress, embedder=searcher.embedder)
-    return searcher, judged
+    sync_collection(settings, source.documents(), progress=progress, embedder=searcher.embedder)
+    return searcher
+
+
+def _absent(searcher: Searcher, judged: list[JudgedQuery]) -> list[str]:
+    """Judged documents that the index does not hold."""
+    with Catalog(searcher.settings.index) as catalog, catalog.reading():
+        return absent(judged, catalog.files())
 
 
 def _text(found: Evaluation) -> str:
     table = found.as_json()
-    lines = [f"{table['queries']} queries, {table['passages']:,} passages, method {found.method}", ""]
+    asked = "a run that was given" if found.passages is None else f"{found.passages:,} passages"
+    lines = [f"{table['queries']} queries, {asked}, method {found.method}", ""]
     for title, means, intervals in (
         ("documents", table["measures"], table["intervals"]),
         ("passages", table["passage_measures"], table["passage_intervals"]),
@@ -152,12 +261,11 @@ def _text(found: Evaluation) -> str:
             f"  {k:40} {v:.3f}" if isinstance(v, float) else f"  {k:40} {v}" for k, v in table["abstention"].items()
         ]
         lines.append("")
-    latency = table["milliseconds"]
-    lines.append(
-        f"a question takes {latency['median']:.1f} ms (median), {latency['95th percentile']:.1f} ms (95th percentile)"
-    )
-    if table["lost"]:
-        lines.append(f"{len(table['lost'])} judged places are not in the index:")
+    if latency := table["milliseconds"]:
+        median, slow = latency["median"], latency["95th percentile"]
+        lines.append(f"a question takes {median:.1f} ms (median), {slow:.1f} ms (95th percentile)")
+    if found.lost:
+        lines.append(f"judged, but not there: {len(found.lost)}")
     return "\n".join(lines)
 
 

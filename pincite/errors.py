@@ -5,7 +5,8 @@
     ├── CorpusError           the corpus folder is missing, empty, unreadable or suspiciously small
     │   └── Unreadable        one file cannot be read: it is skipped and the rest goes on
     │       └── Inaccessible  the system does not give it: what is indexed of it stays
-    ├── JudgementError        judgements or a test collection cannot be read
+    ├── JudgementError        judgements, a run or a test collection cannot be read
+    ├── OutputError           a file that was asked for cannot be written
     ├── QuestionError         nothing can be searched for with this question
     ├── ModelError            the model is missing, altered or does not fit
     └── StorageError          the index cannot be used
@@ -40,7 +41,11 @@ class Inaccessible(Unreadable):
 
 
 class JudgementError(PinciteError):
-    """Judgements or a test collection cannot be read, or are not there."""
+    """Judgements, a run or a test collection cannot be read, or are not there."""
+
+
+class OutputError(PinciteError):
+    """A file or folder that was asked for cannot be written."""
 
 
 class QuestionError(PinciteError):

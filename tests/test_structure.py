@@ -36,6 +36,9 @@ ROOMS = {
     "transformers": ("embedding/",),
     "openvino": ("embedding/",),
     "tokenizers": ("embedding/",),
+    "altair": ("evaluation/report.py", "ui/"),
+    "vl_convert": ("evaluation/report.py",),
+    "ir_datasets": ("evaluation/datasets.py",),
 }
 # The recipe of an index names the model, and a question whose index is damaged has it restored.
 KNOWN_TURNS: set[tuple[str, str]] = set()

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from pincite.errors import JudgementError
-from pincite.evaluation.judgements import JudgedQuery
+from pincite.evaluation.judgements import JudgedQuery, join
 from pincite.types import Document, Place, Section
 
 _NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
@@ -23,6 +23,11 @@ class Collection:
     """A folder with `corpus.jsonl`, `queries.jsonl`, `qrels.tsv` and perhaps `answers.jsonl`."""
 
     folder: Path
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+        return self.folder.resolve().name
 
     def __post_init__(self) -> None:
         """Raise `JudgementError` for a folder that lacks a file."""
@@ -38,33 +43,27 @@ class Collection:
     def documents(self) -> Iterator[Document]:
         """Every document, its `_id` as source; one without a text is its title."""
         for row in self._rows("corpus.jsonl"):
-            title, text = row.get("title") or "", row["text"]
-            digest = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
-            sections = (Section(0, ()),)
-            yield Document(
-                row["_id"],
-                title if text.strip() else "",
-                "text/plain",
-                digest,
-                text if text.strip() else title,
-                sections,
-            )
+            yield document(row["_id"], row.get("title") or "", row["text"])
 
     def queries(self) -> list[JudgedQuery]:
         """Every query with at least one relevant document, in the order of the file."""
-        qrels = self._qrels()
+        return join(self.questions(), self.grades(), self.places())[0]
+
+    def questions(self) -> dict[str, str]:
+        """Query → question, in the order of the file."""
+        return {row["_id"]: row["text"] for row in self._rows("queries.jsonl")}
+
+    def places(self) -> dict[str, dict[Place, int]]:
+        """Query → the exact places that answer it, where the collection has any."""
         places: dict[str, dict[Place, int]] = defaultdict(dict)
         if (self.folder / "answers.jsonl").is_file():
             for row in self._rows("answers.jsonl"):
                 place = Place(row["corpus-id"], row["start"], row["end"])
                 places[row["query-id"]][place] = 1
-        return [
-            JudgedQuery(row["_id"], row["text"], qrels[row["_id"]], places.get(row["_id"], {}))
-            for row in self._rows("queries.jsonl")
-            if any(grade > 0 for grade in qrels.get(row["_id"], {}).values())
-        ]
+        return places
 
-    def _qrels(self) -> dict[str, dict[str, int]]:
+    def grades(self) -> dict[str, dict[str, int]]:
+        """Query → document → grade."""
         found: dict[str, dict[str, int]] = defaultdict(dict)
         with (self.folder / "qrels.tsv").open(encoding="utf-8", newline="") as file:
             rows = csv.reader(file, delimiter="\t")
@@ -85,6 +84,14 @@ class Collection:
                 except ValueError as error:
                     raise JudgementError(f"{self.folder / name}, line {number}: not JSON ({error})") from error
                 yield row
+
+
+def document(id_: str, title: str, text: str) -> Document:
+    """A document of a collection; one without a text is its title."""
+    digest = hashlib.sha256(f"{title}\0{text}".encode()).hexdigest()
+    if not text.strip():
+        title, text = "", title
+    return Document(id_, title, "text/plain", digest, text, (Section(0, ()),))
 
 
 def draw(queries: list[JudgedQuery], count: int | None) -> list[JudgedQuery]:

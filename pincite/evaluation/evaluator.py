@@ -3,9 +3,10 @@
 import statistics
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
+from pincite import citation
 from pincite.evaluation.judgements import JudgedQuery
 from pincite.evaluation.measures import (
     DOCUMENT_MEASURES,
@@ -18,8 +19,12 @@ from pincite.evaluation.measures import (
     ranking_measures,
 )
 from pincite.evaluation.runs import Ranked, ask
+from pincite.evaluation.trec import Run
 from pincite.search import Searcher
-from pincite.types import Place, Progress
+from pincite.types import Document, Place, Progress
+
+_EXPECTED = 5
+"""Places that a row quotes of those that answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,13 +32,22 @@ class Evaluation:
     """What was measured."""
 
     method: str
-    passages: int
-    """In the index."""
+    passages: int | None
+    """In the index; None where a run was scored, and no index was asked."""
     rows: list[dict[str, Any]]
-    """One a query: id, question, measures, what came first."""
+    """One a query: id, question, measures, what was expected, what came first."""
+    run: Mapping[str, Sequence[str]]
+    """Query → documents from best to worst, each at its best passage."""
     seconds: float
     lost: list[str] = field(default_factory=list)
-    """Judged places that are no longer in the index, one line each."""
+    """What was judged and is not there: places and documents in the index, questions; one line each."""
+    remarks: list[str] = field(default_factory=list)
+    """What a person should know of a run that was scored, one line each."""
+
+    @property
+    def has_probabilities(self) -> bool:
+        """Whether scores are probabilities and answers are bands: those of `pincite` are."""
+        return self.method == "pincite" and self.passages is not None
 
     def values(self, level: str) -> dict[str, list[float]]:
         """Measure → value of every query it applies to. `level`: `measures` or `passage_measures`."""
@@ -57,6 +71,7 @@ class Evaluation:
             "milliseconds": self._latency(),
             "seconds": round(self.seconds, 3),
             "lost": self.lost,
+            "remarks": self.remarks,
             "rows": self.rows,
         }
         return table
@@ -65,7 +80,7 @@ class Evaluation:
         """How well the score tells answerable questions from those that nothing answers."""
         answerable = [row["score"] for row in self.rows if not row["unanswerable"]]
         unanswerable = [row["score"] for row in self.rows if row["unanswerable"]]
-        if self.method != "pincite" or not answerable or not unanswerable:
+        if not self.has_probabilities or not answerable or not unanswerable:
             return {}
         answered = [row["answer"] != "none" for row in self.rows if not row["unanswerable"]]
         wrongly = [row["answer"] != "none" for row in self.rows if row["unanswerable"]]
@@ -78,7 +93,9 @@ class Evaluation:
         }
 
     def _latency(self) -> dict[str, float]:
-        times = sorted(row["milliseconds"] for row in self.rows)
+        times = sorted(row["milliseconds"] for row in self.rows if row["milliseconds"] is not None)
+        if not times:
+            return {}
         return {"median": statistics.median(times), "95th percentile": times[int(0.95 * (len(times) - 1))]}
 
 
@@ -97,20 +114,44 @@ def evaluate(
     with searcher.index.snapshot() as snapshot:
         passages = snapshot.generation.manifest.passages
         places = {source: snapshot.catalog.places(source) for query in queries for source in query.grades}
-    answerable = [query for query in queries if not query.unanswerable]
-    documents = ranking_measures(
-        DOCUMENT_MEASURES,
-        {query.id: query.grades for query in answerable},
-        {query.id: ranked[query.id].sources for query in answerable},
-    )
-    placed = [query for query in answerable if query.places]
+        sources = {place.source for query in queries for place in _wanted(query)}
+        shelf = {source: snapshot.catalog.document(source) for source in sources}
+    placed = [query for query in queries if query.places and not query.unanswerable]
     exact = ranking_measures(
         PASSAGE_MEASURES,
         {query.id: _passage_grades(query, places) for query in placed},
         {query.id: [_name(place) for place in ranked[query.id].places] for query in placed},
     )
-    rows = [_row(query, ranked[query.id], documents, exact) for query in queries]
-    return Evaluation(method, passages, rows, time.monotonic() - started)
+    rows = _rows(queries, ranked, exact, shelf)
+    run = {query: found.sources for query, found in ranked.items()}
+    return Evaluation(method, passages, rows, run, time.monotonic() - started)
+
+
+def score(run: Run, queries: Sequence[JudgedQuery]) -> Evaluation:
+    """Measure the documents of a run, without an index. Its tag is the method.
+
+    A judged query that the run lacks counts with 0; it and a query that nothing judges are remarked on.
+    """
+    started = time.monotonic()
+    ranked = {query.id: _documents(run.documents.get(query.id, ())) for query in queries}
+    rows = _rows([replace(query, places={}) for query in queries], ranked, {}, {})
+    remarks = [
+        *(f"{q.id}: the run has nothing for it: counts 0" for q in queries if q.grades and q.id not in run.documents),
+        *(f"{id_}: is in the run, but nothing judges it: left out" for id_ in run.documents if id_ not in ranked),
+    ]
+    found = {query: documents.sources for query, documents in ranked.items()}
+    return Evaluation(run.tag, None, rows, found, time.monotonic() - started, remarks=remarks)
+
+
+def _documents(sources: Sequence[str]) -> Ranked:
+    """Whole documents: their places have no extent."""
+    return Ranked(tuple(Place(source, 0, 0) for source in sources), None, 0.0, "none", None)
+
+
+def _wanted(query: JudgedQuery) -> list[Place]:
+    """The best of what answers: places, or whole documents where no place is known; at most 5."""
+    judged = query.places or {Place(source, 0, 0): grade for source, grade in query.grades.items()}
+    return sorted((place for place, grade in judged.items() if grade > 0), key=lambda place: -judged[place])[:_EXPECTED]
 
 
 def _passage_grades(query: JudgedQuery, passages: Mapping[str, Sequence[Place]]) -> dict[str, int]:
@@ -124,27 +165,70 @@ def _passage_grades(query: JudgedQuery, passages: Mapping[str, Sequence[Place]])
 
 
 def _name(place: Place) -> str:
-    return f"{place.source}:{place.start}-{place.end}"
+    return f"{place.source}:{place.start}-{place.end}" if place.end else place.source
 
 
-def _row(query: JudgedQuery, ranked: Ranked, documents: Mapping[str, Any], exact: Mapping[str, Any]) -> dict[str, Any]:
+def _rows(
+    queries: Sequence[JudgedQuery],
+    ranked: Mapping[str, Ranked],
+    exact: Mapping[str, Mapping[str, float]],
+    shelf: Mapping[str, Document | None],
+) -> list[dict[str, Any]]:
+    """One a query. `exact`: query → ranking measures of passages; `shelf`: source → what is indexed of it."""
+    answerable = [query for query in queries if not query.unanswerable]
+    documents = ranking_measures(
+        DOCUMENT_MEASURES,
+        {query.id: query.grades for query in answerable},
+        {query.id: ranked[query.id].sources for query in answerable},
+    )
+    return [
+        {
+            "id": query.id,
+            "question": query.question,
+            "unanswerable": query.unanswerable,
+            "measures": documents.get(query.id, {}),
+            "passage_measures": _passage_measures(query, found, exact.get(query.id, {})),
+            "answer": found.answer,
+            "score": round(found.score, 6),
+            "first": _name(found.places[0]) if found.places else None,
+            "milliseconds": None if found.milliseconds is None else round(found.milliseconds, 3),
+            "expected": _expected(query, shelf),
+            "found": _found(found),
+        }
+        for query in queries
+        for found in [ranked[query.id]]
+    ]
+
+
+def _passage_measures(query: JudgedQuery, ranked: Ranked, exact: Mapping[str, float]) -> dict[str, float]:
     gold = [place for place, grade in query.places.items() if grade > 0]
-    passage_measures = dict(exact.get(query.id, {}))
+    found = dict(exact)
     if gold:
-        passage_measures |= character_measures(ranked.places, gold)
+        found |= character_measures(ranked.places, gold)
         if ranked.mark and any(overlaps(ranked.places[0], place) for place in gold):
-            passage_measures["marked sentence"] = float(any(overlaps(ranked.mark, place) for place in gold))
-    return {
-        "id": query.id,
-        "question": query.question,
-        "unanswerable": query.unanswerable,
-        "measures": documents.get(query.id, {}),
-        "passage_measures": passage_measures,
-        "answer": ranked.answer,
-        "score": round(ranked.score, 6),
-        "first": _name(ranked.places[0]) if ranked.places else None,
-        "milliseconds": round(ranked.milliseconds, 3),
-    }
+            found["marked sentence"] = float(any(overlaps(ranked.mark, place) for place in gold))
+    return found
+
+
+def _expected(query: JudgedQuery, shelf: Mapping[str, Document | None]) -> list[dict[str, Any]]:
+    """What answers, with its words where a place is known."""
+    return [
+        {
+            "place": _name(place),
+            "title": document.title if (document := shelf.get(place.source)) else "",
+            "text": document.text[place.start : place.end] if document else "",
+        }
+        for place in _wanted(query)
+    ]
+
+
+def _found(ranked: Ranked) -> dict[str, Any] | None:
+    """The first passage: its citation, its words and the span of the marked sentence in them."""
+    passage = ranked.passage
+    if passage is None:
+        return None
+    mark = [ranked.mark.start - passage.start, ranked.mark.end - passage.start] if ranked.mark else None
+    return {"citation": citation.cite(passage), "title": passage.title, "text": passage.text, "mark": mark}
 
 
 def _means(values: Mapping[str, Sequence[float]]) -> dict[str, float]:

@@ -1,9 +1,10 @@
 """Judgements: questions and the places that answer them, by quote, so that they survive any re-cutting."""
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
@@ -107,14 +108,57 @@ def _surrounded(place: JudgedPlace, text: str, span: Span) -> bool:
     return text[: span[0]].endswith(place.prefix) and text.startswith(place.suffix, span[1])
 
 
+def documents(judgements: Iterable[Judgement]) -> list[JudgedQuery]:
+    """Judged queries by document alone, for what is measured without an index."""
+    return [JudgedQuery(j.id, j.question, _grades(j), {}, j.unanswerable) for j in judgements]
+
+
+def _grades(judgement: Judgement) -> dict[str, int]:
+    """Source → the best grade of its places."""
+    grades: dict[str, int] = {}
+    for place in judgement.places:
+        grades[place.source] = max(grades.get(place.source, place.grade), place.grade)
+    return grades
+
+
+def join(
+    questions: Mapping[str, str],
+    grades: Mapping[str, Mapping[str, int]],
+    places: Mapping[str, Mapping[Place, int]] = MappingProxyType({}),
+) -> tuple[list[JudgedQuery], list[str]]:
+    """Every question with at least one relevant document, and a line for each judged query that has
+    no question or no relevant document: nothing can be measured with it.
+    """
+    relevant = {query: any(grade > 0 for grade in judged.values()) for query, judged in grades.items()}
+    queries = [
+        JudgedQuery(query, question, grades[query], places.get(query, {}))
+        for query, question in questions.items()
+        if relevant.get(query)
+    ]
+    left_out = [
+        f"{query}: is judged, but has no {'question' if query not in questions else 'relevant document'}: left out"
+        for query in grades
+        if query not in questions or not relevant[query]
+    ]
+    return queries, left_out
+
+
+def absent(queries: Iterable[JudgedQuery], sources: Container[str]) -> list[str]:
+    """A line for each judged document that is not among the sources."""
+    return [
+        f"{query.id}: {source}: the document is not in the index"
+        for query in queries
+        for source in query.grades
+        if source not in sources
+    ]
+
+
 def project(judgements: Iterable[Judgement], texts: Mapping[str, str | None]) -> tuple[list[JudgedQuery], list[str]]:
     """Judged queries over the indexed texts, and a line for each place that is no longer there."""
     queries, lost = [], []
     for judgement in judgements:
         places: dict[Place, int] = {}
-        grades: dict[str, int] = {}
         for place in judgement.places:
-            grades[place.source] = max(grades.get(place.source, 0), place.grade)
             text = texts.get(place.source)
             span = locate(place, text) if text is not None else None
             if span is None:
@@ -124,5 +168,7 @@ def project(judgements: Iterable[Judgement], texts: Mapping[str, str | None]) ->
                 )
             else:
                 places[Place(place.source, *span)] = place.grade
-        queries.append(JudgedQuery(judgement.id, judgement.question, grades, places, judgement.unanswerable))
+        queries.append(
+            JudgedQuery(judgement.id, judgement.question, _grades(judgement), places, judgement.unanswerable)
+        )
     return queries, lost

@@ -8,7 +8,7 @@ from pincite.errors import QuestionError
 from pincite.query import parse
 from pincite.search import Searcher
 from pincite.storage import Snapshot
-from pincite.types import Place
+from pincite.types import Passage, Place
 
 DEPTH = 100
 RRF_K = 60
@@ -27,7 +27,10 @@ class Ranked:
     """Of the first passage: a probability with `pincite`, 0 with the others."""
     answer: str
     """The band of the first passage."""
-    milliseconds: float
+    milliseconds: float | None
+    """None where nothing was asked."""
+    passage: Passage | None = None
+    """The first passage with its words."""
 
     @property
     def sources(self) -> tuple[str, ...]:
@@ -49,7 +52,8 @@ def pincite(searcher: Searcher, question: str) -> Ranked:
     if first and first.marks:
         offset = first.passage.start
         mark = Place(first.passage.source, offset + first.marks[0][0], offset + first.marks[0][1])
-    return Ranked(tuple(places), mark, first.score if first else 0.0, answer.answer, answer.milliseconds)
+    score, passage = (first.score, first.passage) if first else (0.0, None)
+    return Ranked(tuple(places), mark, score, answer.answer, answer.milliseconds, passage)
 
 
 def dense(searcher: Searcher, question: str) -> Ranked:
@@ -94,7 +98,7 @@ def _ids(searcher: Searcher, question: str, method: Callable[[Searcher, Snapshot
     passages = [found[id_] for id_ in ids]
     milliseconds = (time.perf_counter() - started) * 1000
     places = tuple(Place(passage.source, passage.start, passage.end) for passage in passages)
-    return Ranked(places, None, 0.0, "none", milliseconds)
+    return Ranked(places, None, 0.0, "none", milliseconds, passages[0] if passages else None)
 
 
 def ask(searcher: Searcher, method: str, question: str) -> Ranked:
