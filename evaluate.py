@@ -81,29 +81,28 @@ def main(
         if qrels is not None and topics is None and score_run is None:
             raise typer.BadParameter("judgements without questions: name --topics too", param_hint="--qrels")
     report_file = report_folder and report_folder / "report.html"
-    for file in (json_file, report_file, write_run, write_qrels):
-        _check_writable(file)
+    _check_outputs([json_file, report_file, write_run, write_qrels], [qrels, topics, score_run])
     settings = console.settings(index=index)
     source = Collection(collection) if collection is not None else Dataset(dataset) if dataset is not None else None
     run = trec.read_run(score_run) if score_run is not None else None
-    with console.progress_bar() as progress:
-        if source is not None or qrels is not None:
-            judged, lost = _judged_documents(source, qrels, topics)
-        elif run is not None:
-            judged, lost = documents(load(judgments)), []
-        else:
-            judged, lost = _own(settings, judgments)
-        judged = draw(judged, queries)
-        if not judged:
-            raise JudgementError(f"{qrels or collection or dataset}: no question has a relevant document")
-        if run is not None:
-            found = score(run, judged)
-        else:
+    if source is not None or qrels is not None:
+        judged, lost = _judged_documents(source, qrels, topics)
+    elif run is not None:
+        judged, lost = documents(load(judgments)), []
+    else:
+        judged, lost = _own(settings, judgments)
+    judged = draw(judged, queries)
+    if not judged:
+        raise JudgementError(f"{qrels or collection or dataset}: no question has a relevant document")
+    if run is not None:
+        found = score(run, judged)
+    else:
+        with console.progress_bar() as progress:
             searcher = _searcher(settings, source, index, progress)
-            if source is not None or qrels is not None:
-                lost += _absent(searcher, judged)
             found = evaluate(searcher, judged, method, progress)
-            settings = searcher.settings
+        settings = searcher.settings
+        if source is not None or qrels is not None:
+            lost += _absent(settings, judged)
     found.lost.extend(lost)
     if json_file is not None:
         _write(json_file, json.dumps(found.as_json(), ensure_ascii=False, indent=1) + "\n")
@@ -126,15 +125,20 @@ def main(
     sys.exit(1 if failed else 0)
 
 
-def _check_writable(file: Path | None) -> None:
-    """Raise `OutputError` now, and not after a long evaluation."""
-    if file is None:
-        return
-    folder = next(path for path in file.absolute().parents if path.exists())
-    if file.is_dir():
-        raise OutputError(f"{file}: is a folder: name a file")
-    if not folder.is_dir():
-        raise OutputError(f"{folder}: is a file: name a folder")
+def _check_outputs(outputs: list[Path | None], inputs: list[Path | None]) -> None:
+    """Raise `OutputError` now, and not after a long evaluation, for what cannot or should not be written."""
+    taken = {file.resolve() for file in inputs if file is not None}
+    for file in outputs:
+        if file is None:
+            continue
+        folder = next(path for path in file.absolute().parents if path.exists())
+        if file.is_dir():
+            raise OutputError(f"{file}: is a folder: name a file")
+        if not folder.is_dir():
+            raise OutputError(f"{folder}: is a file: name a folder")
+        if file.resolve() in taken:
+            raise OutputError(f"{file}: is named twice, and one would overwrite the other: name another file")
+        taken.add(file.resolve())
 
 
 def _write(file: Path, text: str) -> None:
@@ -237,9 +241,9 @@ def _searcher(
     return searcher
 
 
-def _absent(searcher: Searcher, judged: list[JudgedQuery]) -> list[str]:
+def _absent(settings: Settings, judged: list[JudgedQuery]) -> list[str]:
     """Judged documents that the index does not hold."""
-    with Catalog(searcher.settings.index) as catalog, catalog.reading():
+    with Catalog(settings.index) as catalog, catalog.reading():
         return absent(judged, catalog.files())
 
 

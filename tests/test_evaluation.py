@@ -229,7 +229,15 @@ def test_an_evaluation_measures_what_was_ranked(searcher: Searcher, collection: 
     assert found["measures"] == {str(m): 1.0 for m in DOCUMENT_MEASURES}
     assert found["passage_measures"]["Success@1"] == 1.0
     assert found["passage_measures"]["marked sentence"] == 1.0
-    assert found["rows"][0]["first"] == f"tides:0-{len(TEXTS['tides'][1])}"
+    title, text = TEXTS["tides"]
+    start = text.index("High water")
+    first, second = found["rows"]
+    assert first["first"] == f"tides:0-{len(text)}"
+    assert first["expected"] == [{"place": f"tides:{start}-{len(text)}", "title": title, "text": text[start:]}]
+    citation = f"tides › characters 0–{len(text)}"
+    assert first["found"] == {"citation": citation, "title": title, "text": text, "mark": [start, len(text)]}
+    # Of q2 only documents were judged, and the one of grade 0 does not answer.
+    assert second["expected"] == [{"place": "bread", "title": "Bread", "text": ""}]
 
 
 @pytest.mark.parametrize("method", METHODS)

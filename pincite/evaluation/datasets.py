@@ -75,5 +75,5 @@ def _title_and_text(row: Any) -> tuple[str, str]:
     """The library's own choice of what a document says, with the title apart where it stands in front."""
     title, whole = getattr(row, "title", None), row.default_text()
     if isinstance(title, str) and title.strip() and whole != getattr(row, "text", None):
-        return title.strip(), whole.removeprefix(f"{title} ")
-    return "", whole
+        return title.strip(), whole.removeprefix(f"{title} ").strip()
+    return "", whole.strip()

@@ -98,10 +98,13 @@ def _versions() -> list[str]:
 def _headline(found: Evaluation) -> list[str]:
     """What a person wants to know first: the sentence that matters, then what belongs to it."""
     lines = []
-    for level, what in (("measures", "the right document"), ("passage_measures", "a passage that answers")):
+    for level, which, what in (
+        ("measures", "", "the right document"),
+        ("passage_measures", " whose exact place is known", "a passage that answers"),
+    ):
         first = found.values(level).get("Success@1")
         if first:
-            lines.append(f"For {sum(first):.0f} of {_questions(len(first))} {what} came first.")
+            lines.append(f"For {sum(first):.0f} of {_questions(len(first))}{which} {what} came first.")
     unanswerable = [row for row in found.rows if row["unanswerable"]]
     if unanswerable and found.has_probabilities:
         told = sum(row["answer"] == "none" for row in unanswerable)
