@@ -100,7 +100,7 @@ def _headline(found: Evaluation) -> list[str]:
     lines = []
     for level, which, what in (
         ("measures", "", "the right document"),
-        ("passage_measures", " whose exact place is known", "a passage that answers"),
+        ("passage_measures", " whose exact place is known,", "a passage that answers"),
     ):
         first = found.values(level).get("Success@1")
         if first:
