@@ -141,9 +141,10 @@ def draft_questions(
     draft.write(pools, output)
     for line in remarks:
         print(f"pincite: {line}", file=sys.stderr)
+    passages = sum(len(pool.passages) for pool in pools)
     print(
-        f"{len(pools)} questions, {sum(len(pool.passages) for pool in pools)} passages to judge: fill in {output},"
-        f" then python evaluate.py adopt {shlex.quote(str(output))}"
+        f"{_counted(len(pools), 'question')}, {_counted(passages, 'passage')} to judge: fill in {output}, then python"
+        f" evaluate.py adopt {shlex.quote(str(output))}"
     )
 
 
@@ -160,10 +161,14 @@ def adopt(
     for complaint in found.complaints:
         print(f"pincite: {file}, line {complaint.number}: {complaint.what}", file=sys.stderr)
     print(
-        f"{len(found.judgements)} questions judged, {added} of them new or changed in {judgments};"
+        f"{_counted(len(found.judgements), 'question')} judged, {added} of them new or changed in {judgments};"
         f" {found.unmarked} without a mark, {found.left_out} left out"
     )
     sys.exit(1 if found.complaints else 0)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
 def _text_of(catalog: Catalog, source: str) -> str | None:

@@ -72,9 +72,19 @@ Question 1: when does the ferry leave
 
 
 def test_a_sheet_shows_a_sentence_or_a_row_on_a_line_behind_a_bar() -> None:
-    written = sheet.write([("when does\nthe ferry leave", [passage()])], "draft.txt")
-    assert written == sheet.HEAD.format(file="draft.txt") + "\n" + SHEET
-    assert all(line.startswith("#") for line in sheet.HEAD.splitlines())
+    written = sheet.write([("when does\nthe ferry leave", [passage()])], "my draft.txt")
+    head, _, body = written.partition("\n\n")
+    assert body == SHEET
+    assert all(line.startswith("#") for line in head.splitlines())
+    assert "python evaluate.py adopt 'my draft.txt'" in head
+
+
+@pytest.mark.parametrize("edit", [("[ ] ferry", "[2] ferry"), ("when does", "when"), ("  | It", "> | It"), ("#", "# ")])
+def test_a_sheet_knows_whether_it_was_touched(edit: tuple[str, str]) -> None:
+    written = sheet.write([("when does the ferry leave", [passage()])], "draft.txt")
+    assert sheet.is_untouched(written)
+    assert not sheet.is_untouched(filled(edit, text=written))
+    assert not sheet.is_untouched("my notes")
 
 
 def test_a_sheet_is_read_as_it_was_written() -> None:
@@ -210,6 +220,14 @@ def test_a_question_without_marks_is_counted_and_one_without_answer_is_kept() ->
                 (6, "is no question, passage or remark: begin words of a passage with |, a remark with #"),
                 (7, "not what ferry.md says there: put the line back, or draft again if the document has changed"),
             ],
+        ),
+        (
+            [("[ ] unans", "[ ] unanswerable\n[x] unans")],
+            [(14, "a second one for the same question: is a question gone?")],
+        ),
+        (
+            [("[ ] ferry.md", '[2] "\\ud800.md"')],
+            [(4, "names no passage: keep [ ] SOURCE:START-END as drafted")],
         ),
         ([("\nQuestion", "my notes\nQuestion")], [(1, "stands before the first question: begin a remark with #")]),
     ],

@@ -44,7 +44,7 @@ def adopt(text: str, texts: Texts) -> Adoption:
             found.unmarked += 1
             continue
         places = _places(question, texts)
-        question.complaints.extend(_contradictions(question, places, seen))
+        question.complaints += list(_contradictions(question, places, seen))
         if question.complaints:
             found.left_out += 1
             found.complaints += question.complaints
@@ -74,7 +74,7 @@ def _contradictions(question: Asked, places: Sequence[JudgedPlace], seen: dict[s
         yield Complaint(number, str(error))
     if seen.setdefault(identity(question.question), number) != number:
         yield Complaint(number, f"the question of line {seen[identity(question.question)]} again: judge it once")
-    if question.unanswerable.casefold() not in ("", "x"):
+    if question.unanswerable and question.unanswerable.casefold() != "x":
         yield Complaint(number, f"[{question.unanswerable}] before unanswerable: put x, or nothing")
     answers = any(place.grade for place in places)
     if question.unanswerable and answers:

@@ -178,9 +178,6 @@ def write(pools: Sequence[Pool], file: Path) -> None:
 
 
 def check_free(file: Path) -> None:
-    """Raises `JudgementError` for a file that holds anything but a sheet without marks."""
-    if not file.exists():
-        return
-    asked, complaints = sheet.read(sheet.read_text(file))
-    if not asked or complaints or any(question.is_marked or question.complaints for question in asked):
+    """Raises `JudgementError` for a file that holds anything but a sheet as it was drafted."""
+    if file.exists() and not sheet.is_untouched(sheet.read_text(file)):
         raise JudgementError(f"{file}: holds work of yours: adopt it and move it away, or name another with --output")

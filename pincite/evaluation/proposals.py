@@ -28,8 +28,8 @@ _LISTS = frozenset(("bibliography", "contents", "further reading", "references",
 """Headings of what nobody asks about."""
 _EMPTY_HEADINGS = frozenset(
     """
-    abstract appendix background chapter conclusion conclusions discussion introduction note notes overview preface
-    remarks section summary
+    abstract appendix background chapter conclusion conclusions discussion faq introduction note notes overview
+    preface questions remarks section summary
     """.split()  # noqa: SIM905 - a list of words is read as words
 )
 _OPEN_CLAUSES = frozenset(

@@ -12,6 +12,7 @@ A line of text stands behind a bar, so whatever a document holds cannot be taken
 Its white space is folded: an editor that strips or turns it changes nothing.
 """
 
+import hashlib
 import json
 import re
 import shlex
@@ -34,14 +35,16 @@ HEAD = """\
 # 4. If nothing in all your documents answers, put x into the brackets before "unanswerable".
 #
 # Lines that begin with # are remarks. When you are done: python evaluate.py adopt {file}
+{drafted}
 """
 
-_QUESTION = re.compile(r"question\b\s*\d*\s*:(.*)", re.IGNORECASE)
-_UNANSWERABLE = re.compile(r"\[([^\]]*)\]\s*unanswerable\s*", re.IGNORECASE)
-_BLOCK = re.compile(r'\[([^\]]*)\]\s*("(?:[^"\\]|\\.)*"|.+?):(\d{1,12})[-–](\d{1,12})(?:\s.*)?')
+_DRAFTED = re.compile(r"^# As drafted: ([0-9a-f]{12})$", re.MULTILINE)
+_QUESTION = re.compile(r"question\b\s*+\d*+\s*+:(.*)", re.IGNORECASE)
+_UNANSWERABLE = re.compile(r"\[([^\]]*)\]\s*+unanswerable", re.IGNORECASE)
+_BLOCK = re.compile(r'\[([^\]]*)\]\s*+("(?:[^"\\]|\\.)*"|.+?):(\d{1,12})[-–](\d{1,12})(?:\s.*)?')
 _TEXT = re.compile(r"(?:(>)\s*\|?|\|)(.*)")
 _LINE_END = re.compile(r"\r\n?|\n")
-_IS_TABLE = re.compile(r"\t|^\s*\|", re.MULTILINE)
+_IS_TABLE = re.compile(r"\t|^[^\S\r\n]*\|", re.MULTILINE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,8 +88,8 @@ class Asked:
 
     number: int
     question: str
-    unanswerable: str = ""
-    """What stands in the brackets before `unanswerable`."""
+    unanswerable: str | None = None
+    """What stands in the brackets before `unanswerable`; None without such a line."""
     blocks: list[Block] = field(default_factory=list)
     complaints: list[Complaint] = field(default_factory=list)
 
@@ -98,10 +101,21 @@ class Asked:
 
 def write(pools: Sequence[tuple[str, Sequence[Passage]]], file: str) -> str:
     """The sheet of these questions, each with the passages to judge, without any mark."""
-    parts = [HEAD.format(file=shlex.quote(file))]
+    parts = [HEAD.format(file=shlex.quote(file), drafted="# As drafted: ")]
     for number, (question, passages) in enumerate(pools, start=1):
         parts += [f"\nQuestion {number}: {_folded(question)}\n", *map(_block, passages), "[ ] unanswerable\n"]
-    return "\n".join(parts)
+    text = "\n".join(parts)
+    return text.replace("# As drafted: ", f"# As drafted: {_digest(text)}", 1)
+
+
+def is_untouched(text: str) -> bool:
+    """Whether a text is a sheet in which nothing was changed since it was written."""
+    drafted = _DRAFTED.search(text)
+    return bool(drafted and _digest(text[: drafted.start(1)] + text[drafted.end(1) :]) == drafted[1])
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _block(passage: Passage) -> str:
@@ -150,6 +164,10 @@ def read(text: str) -> tuple[list[Asked], list[Complaint]]:
         elif not found:
             stray.append(Complaint(number, "stands before the first question: begin a remark with #"))
         elif unanswerable := _UNANSWERABLE.fullmatch(line):
+            if found[-1].unanswerable is not None:
+                found[-1].complaints.append(
+                    Complaint(number, "a second one for the same question: is a question gone?")
+                )
             found[-1].unanswerable = unanswerable[1].strip()
         elif block and (words := _TEXT.fullmatch(line)):
             block.lines.append(Line(number, words[2].strip(), bool(words[1])))
@@ -188,7 +206,8 @@ def _read_head(line: str, number: int) -> Block:
     if source.startswith('"'):
         try:
             source = str(json.loads(source))
-        except ValueError:
+            source.encode()
+        except ValueError:  # no JSON, or no characters
             source = ""
     if not head or int(head[3]) >= int(head[4]):
         return Block(number, "", Place("", 0, 0))
