@@ -107,6 +107,13 @@ def test_any_file_name_comes_back(source: str) -> None:
     assert (asked.complaints, stray) == ([], [])
 
 
+def test_the_number_of_a_list_goes_with_what_it_numbers() -> None:
+    text = "1. Cast off. 2. Sail."
+    steps = Passage("steps.md", 0, 21, text, "", (), None, ((0, 2), (3, 12), (13, 15), (16, 21)))
+    written = sheet.write([("q", [steps])], "draft.txt")
+    assert "[ ] steps.md:0-21\n  | 1. Cast off.\n  | 2. Sail.\n\n" in written
+
+
 def test_a_heading_that_looks_like_a_place_changes_nothing() -> None:
     verse = Passage("bible.md", 0, 5, "Words", "Matthew", ("Matthew 5:3-12",), None, ((0, 5),))
     (asked,), _ = sheet.read(sheet.write([("q", [verse])], "draft.txt"))
@@ -159,6 +166,11 @@ def test_a_broken_line_names_fewer_words_and_the_bar_may_be_replaced() -> None:
     text = filled(("[ ] ferry", "[2] ferry"), ("| The ferry leaves at six.", "| The ferry leaves\n>at six."))
     (judgement,) = adopted(text)
     assert judgement.places == (place(FERRY.index("at six."), "at six.", 2),)
+
+
+def test_a_passage_added_by_hand_is_found_by_its_words() -> None:
+    (judgement,) = adopted(filled(("[ ] unans", "[2] ferry.md:0-1\n| It takes\n| ninety minutes.\n\n[ ] unans")))
+    assert judgement.places == (place(FERRY.index("It takes"), "It takes ninety minutes.", 2),)
 
 
 def mangled(text: str) -> str:
@@ -281,7 +293,7 @@ def test_a_sheet_in_another_encoding_is_named(tmp_path: Path) -> None:
 FRAGMENTS = (
     "A sentence stands here. ", "[2] x\n", "> quoted\n", "| a | b |\n", "# Heading\n", "\r\n", "\r\n\r\n", "\t", "   ",
     "[ ] a.md:1-2\n", "Question 1: why?\n", "[x] unanswerable\n", "e\u0301a\u0308 ", "\U0001f469\u200d\U0001f467 ",
-    "\ufeff", "\u2028", "\x85", "\x1c", "\u200b", "\u3000", "“«»”", "日本語。", "\\s*",
+    "4. ", "\n\n1.\n\n", "\ufeff", "\u2028", "\x85", "\x1c", "\u200b", "\u3000", "“«»”", "日本語。", "\\s*",
 )  # fmt: skip
 UNPLEASANT = st.lists(
     st.one_of(st.sampled_from(FRAGMENTS), st.text(st.characters(codec="utf-8"), max_size=12)), max_size=40
@@ -376,13 +388,14 @@ def indexed(settings: Settings, embedder: Embedder, files: dict[str, str]) -> Se
 @pytest.mark.parametrize(
     ("text", "question"),
     [
-        (f"# Harbours\n\n## Keeping the books\n\n{LONG}", "What links keeping the books to old lamp?"),
-        (f"# Harbours\n\n## Why it is signed\n\n{LONG}", "Why it is signed: what about old lamp?"),
+        (f"# Harbours\n\n## Keeping the books\n\n{LONG}", "What links keeping the books to the old lamp?"),
+        (f"# Harbours\n\n## Why it is signed\n\n{LONG}", "Why it is signed: what about the old lamp?"),
         (f"# Ports\n\n## Is it signed? A note\n\n{LONG}", "Is it signed?"),
-        (f"# Ports\n\n## Introduction\n\n{LONG}", "What links ports to harbour master?"),
-        (f"# Ports\n\n## Chapter 3\n\n{LONG}", "What links ports to harbour master?"),
-        (f"# Ports\n\n## 2.1 Ink, paper\n\n{LONG}", "Ink, paper: what about harbour master?"),
-        (f"# 12\n\n{LONG}", "What links harbour master to old lamp?"),
+        (f"# Ports\n\n## Introduction\n\n{LONG}", "What links ports to the harbour master?"),
+        (f"# Ports\n\n## Chapter 3\n\n{LONG}", "What links ports to the harbour master?"),
+        (f"# Ports\n\n## 2.1 Ink, paper\n\n{LONG}", "Ink, paper: what about the harbour master?"),
+        (f"# Ports\n\n## Ink: how much\n\n{LONG}", "Ink: how much – what about the harbour master?"),
+        (f"# 12\n\n{LONG}", "What links the harbour master to the old lamp?"),
         (f"# Ports\n\n## Sources\n\n{LONG}", None),
         ("# Ports\n\nThe harbour is deep.", None),
         ("# Ports\n\n" + "of the and 12 345 is are " * 6, None),
@@ -445,7 +458,7 @@ def test_own_questions_are_taken_once_and_those_that_cannot_be_asked_named(tmp_p
 def test_fewer_questions_than_asked_for_are_told_and_none_is_an_error(settings: Settings, embedder: Embedder) -> None:
     searcher = indexed(settings, embedder, {"a.md": f"# Ports\n\n{LONG}", "b.md": "# Hut\n\nA hut."})
     found, remarks = draft.proposals(searcher, 9, 0)
-    assert [proposal.question for proposal in found] == ["What links ports to harbour master?"]
+    assert [proposal.question for proposal in found] == ["What links ports to the harbour master?"]
     assert remarks == [f"{settings.index}: gives 1 questions, not 9: it holds no more to ask"]
     (settings.corpus / "a.md").unlink()
     sync(settings, embedder=embedder)

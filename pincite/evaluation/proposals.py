@@ -32,6 +32,7 @@ _EMPTY_HEADINGS = frozenset(
     preface questions remarks section summary
     """.split()  # noqa: SIM905 - a list of words is read as words
 )
+# A heading that begins with one of these, or has one of these verbs, is a clause and no name of a thing.
 _OPEN_CLAUSES = frozenset(
     """
     about after at before by during for from how if in on or since to until what when where whether which while who
@@ -41,6 +42,7 @@ _OPEN_CLAUSES = frozenset(
 _VERBS = frozenset(
     "am are can could did do does had has have is may might must should was were will would".split()  # noqa: SIM905
 )
+_ARTICLES = ("a", "an", "the")
 _LEAD_TO_NOUNS = frozenset(
     """
     a about against an any at by during each every for from her his in into its my no of on our over per some the
@@ -49,14 +51,14 @@ _LEAD_TO_NOUNS = frozenset(
 )
 _NO_NOUNS = frozenset(
     """
-    above again almost along also although always another became because become becomes below best better both
-    came come comes despite done either else enough even ever example examples few first found further gave get
-    give given gives goes going got herself high himself however impossible instead itself keep keeps kept kind
-    kinds last later least left less let likelier likely longer lot low made make makes many may might more most
-    much must myself need needs never none nor often once one only other others outside part parts people
-    perhaps possible quite rather same say says second seem seems several since sort still take taken takes
-    themselves thing things third though three today together took toward towards two unless until upon us use
-    used usually way ways well went whether whole within yet yourself
+    above again almost along also although always another around became because become becomes below best better
+    both came cannot come comes despite done either else enough even ever example examples few first found
+    further gave get give given gives goes going got herself high himself however impossible instead itself keep
+    keeps kept kind kinds last later least left less let likelier likely longer lot low made make makes many may
+    might more most much must myself need needs never none nor often once one only other others outside part
+    parts people perhaps possible quite rather same say says second seem seems several since sort still take
+    taken takes themselves thing things third though three today together took toward towards two unless until
+    upon us use used usually way ways well went whether whole within yet yourself
     """.split()  # noqa: SIM905
 )
 """Words of every text, beside the stop words of questions."""
@@ -78,7 +80,7 @@ def propose(snapshot: Snapshot, passage: Passage) -> str | None:
     if not heading:
         return f"What links {phrases[0]} to {phrases[1]}?" if phrases[1:] else f"What is said about {phrases[0]}?"
     if not _names_a_thing(heading):
-        return f"{heading}: what about {phrases[0]}?"
+        return f"{heading}{' –' if ':' in heading else ':'} what about {phrases[0]}?"
     return f"What links {_within_a_sentence(heading, snapshot, passage.source)} to {phrases[0]}?"
 
 
@@ -131,37 +133,39 @@ def key_phrases(snapshot: Snapshot, passage: Passage, heading: str) -> list[str]
 
     said = {*lexical.terms(heading), *lexical.terms(passage.title)}
     kept: list[str] = []
-    phrases = [phrase for phrase in dict.fromkeys(_phrases(text)) if counted.keys() >= set(lexical.terms(phrase))]
+    articles = dict(_phrases(text))
+    phrases = [phrase for phrase in articles if counted.keys() >= set(lexical.terms(phrase))]
     for phrase in sorted(phrases, key=weight, reverse=True):
         terms = set(lexical.terms(phrase))
         if not terms & said:
-            kept.append(phrase)
+            kept.append(f"{articles[phrase]} {phrase}".strip())
             said |= terms
     return kept
 
 
-def _phrases(text: str) -> Iterator[str]:
-    """Runs of words between stop words and punctuation, where a noun is likely.
+def _phrases(text: str) -> Iterator[tuple[str, str]]:
+    """Runs of words between stop words and punctuation, where a noun is likely, each with its article.
 
     After Rose, Engel, Cramer and Cowley 2010, "Automatic Keyword Extraction from Individual Documents".
     """
     run: list[str] = []
     lead, end = "", 0
     for word in _WORD.finditer(text):
-        if text[end : word.start()].strip(" ") or _is_stop_word(word[0]):
+        is_stop_word = _is_stop_word(word[0])
+        if is_stop_word or text[end : word.start()].strip(" "):
             yield from _phrase(lead, run)
             run = []
-            lead = word[0].casefold() if _is_stop_word(word[0]) else ""
-        if not _is_stop_word(word[0]):
+            lead = word[0].casefold() if is_stop_word else ""
+        if not is_stop_word:
             run.append(word[0])
         end = word.end()
     yield from _phrase(lead, run)
 
 
-def _phrase(lead: str, run: list[str]) -> Iterator[str]:
+def _phrase(lead: str, run: list[str]) -> Iterator[tuple[str, str]]:
     is_noun = lead in _LEAD_TO_NOUNS and 0 < len(run) <= LONGEST_PHRASE and not run[-1].endswith(("ed", "ing", "ly"))
     if is_noun and max(map(len, run)) <= _LONGEST_WORD:
-        yield " ".join(run)
+        yield " ".join(run), lead if lead in _ARTICLES else ""
 
 
 def _is_stop_word(word: str) -> bool:

@@ -44,6 +44,7 @@ _UNANSWERABLE = re.compile(r"\[([^\]]*)\]\s*+unanswerable", re.IGNORECASE)
 _BLOCK = re.compile(r'\[([^\]]*)\]\s*+("(?:[^"\\]|\\.)*"|.+?):(\d{1,12})[-–](\d{1,12})(?:\s.*)?')
 _TEXT = re.compile(r"(?:(>)\s*\|?|\|)(.*)")
 _LINE_END = re.compile(r"\r\n?|\n")
+_LIST_NUMBER = re.compile(r"\(?\w{1,3}[.)]")
 _IS_TABLE = re.compile(r"\t|^[^\S\r\n]*\|", re.MULTILINE)
 
 
@@ -134,13 +135,19 @@ def _name(source: str) -> str:
 
 def _lines(passage: Passage) -> Iterator[str]:
     """A sentence a line, and a row of a table a line; further headings stand on lines of their own."""
-    position = passage.sentences[0][0]
+    position, number = passage.sentences[0][0], ""
     for start, end in passage.sentences:
         between, sentence = passage.text[position:start], passage.text[start:end]
-        yield from filter(None, map(_folded, _LINE_END.split(between)))
         rows = _LINE_END.split(sentence) if _IS_TABLE.search(sentence) else [sentence]
-        yield from filter(None, map(_folded, rows))
+        for line in filter(None, map(_folded, [*_LINE_END.split(between), *rows])):
+            if _LIST_NUMBER.fullmatch(line):  # it goes with what it numbers
+                number += f"{line} "
+            else:
+                yield number + line
+                number = ""
         position = end
+    if number:
+        yield number.rstrip()
 
 
 def _folded(text: str) -> str:
