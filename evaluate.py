@@ -157,6 +157,8 @@ def adopt(
     """Take over what you judged. Exit status 1 if a question had to be left out."""
     with Catalog(console.settings(index=index).index) as catalog, catalog.reading():
         found = adoption.adopt(sheet.read_text(file), cache(partial(_text_of, catalog)))
+    if not (found.judgements or found.unmarked or found.complaints):
+        raise JudgementError(f"{file}: holds no question: name the file that evaluate.py draft wrote")
     added = append(found.judgements, judgments) if found.judgements else 0
     for complaint in found.complaints:
         print(f"pincite: {file}, line {complaint.number}: {complaint.what}", file=sys.stderr)

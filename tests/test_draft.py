@@ -282,6 +282,13 @@ def test_words_that_stand_twice_and_not_where_they_were_drafted_are_a_complaint(
     ]
 
 
+def test_words_that_stand_twice_are_taken_where_they_were_drafted() -> None:
+    second = len(FERRY) + 11
+    text = filled(("[ ] ferry.md:11-146", f"[2] ferry.md:{second}-{second + 135}"))
+    (judgement,) = adopted(text, FERRY + FERRY)
+    assert [judged.start for judged in judgement.places] == [second]
+
+
 def test_a_sheet_in_another_encoding_is_named(tmp_path: Path) -> None:
     (tmp_path / "draft.txt").write_bytes(SHEET.encode("utf-16"))
     with pytest.raises(JudgementError, match=r"draft\.txt: not UTF-8: save it as UTF-8"):
@@ -459,7 +466,7 @@ def test_fewer_questions_than_asked_for_are_told_and_none_is_an_error(settings: 
     searcher = indexed(settings, embedder, {"a.md": f"# Ports\n\n{LONG}", "b.md": "# Hut\n\nA hut."})
     found, remarks = draft.proposals(searcher, 9, 0)
     assert [proposal.question for proposal in found] == ["What links ports to the harbour master?"]
-    assert remarks == [f"{settings.index}: gives 1 questions, not 9: it holds no more to ask"]
+    assert remarks == [f"{settings.index}: gives 1 of 9 questions: it holds no more to ask about"]
     (settings.corpus / "a.md").unlink()
     sync(settings, embedder=embedder)
     with pytest.raises(JudgementError, match="no passage says enough to ask about: write questions of your own"):
@@ -556,6 +563,10 @@ def test_wrong_usage_and_bad_input_of_the_commands(sample: Settings, tmp_path: P
     done = run("adopt", "notes.txt", *index, folder=tmp_path)
     assert done.returncode == 1
     assert "notes.txt, line 1: stands before the first question" in done.stderr
+    (tmp_path / "empty.txt").touch()
+    done = run("adopt", "empty.txt", *index, folder=tmp_path)
+    assert done.returncode == 1
+    assert done.stderr == "pincite: empty.txt: holds no question: name the file that evaluate.py draft wrote\n"
     assert not (tmp_path / "judgments").exists()
 
 

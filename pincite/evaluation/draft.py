@@ -60,7 +60,9 @@ def proposals(searcher: Searcher, count: int, seed: int) -> tuple[list[Proposal]
             " line, and give them with --from"
         )
     if len(found) < count:
-        return found, [f"{searcher.settings.index}: gives {len(found)} questions, not {count}: it holds no more to ask"]
+        return found, [
+            f"{searcher.settings.index}: gives {len(found)} of {count} questions: it holds no more to ask about"
+        ]
     return found, []
 
 
