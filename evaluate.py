@@ -2,7 +2,9 @@
 
 import hashlib
 import json
+import shlex
 import sys
+from functools import cache, partial
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -16,16 +18,19 @@ from pincite.evaluation import (
     Dataset,
     Evaluation,
     JudgedQuery,
+    adoption,
     comparison,
+    draft,
     draw,
     evaluate,
     load,
     project,
     score,
+    sheet,
     trec,
 )
-from pincite.evaluation.judgements import absent, documents, join
-from pincite.evaluation.runs import METHODS
+from pincite.evaluation.judgements import absent, append, documents, join
+from pincite.evaluation.runs import DEPTH, METHODS
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, Recipe
@@ -195,6 +200,67 @@ def compare(
         print("\nthe questions that moved most, by nDCG@10")
     for move in moved:
         print(f"  {move.a:.3f} → {move.b:.3f}  {move.question}\n      A: {move.first_a}\n      B: {move.first_b}")
+
+
+@app.command("draft")
+def draft_questions(
+    questions: Annotated[
+        int | None, typer.Option(min=1, help="How many; 20, or with --from all.", show_default=False)
+    ] = None,
+    own: Annotated[Path | None, typer.Option("--from", help="A file with a question of your own on each line.")] = None,
+    depth: Annotated[int, typer.Option(min=1, max=DEPTH, help="Passages that each method adds to a question.")] = 5,
+    seed: Annotated[int, typer.Option(help="Another one draws other questions.")] = 0,
+    index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
+    output: Annotated[Path, typer.Option(help="The file to fill in.")] = draft.FILE,
+) -> None:
+    """Draft questions over your documents, each with passages to judge, as a file to fill in."""
+    draft.check_free(output)
+    searcher = Searcher(console.settings(index=index))
+    draft.open_index(searcher)
+    if own is None:
+        asked, remarks = draft.proposals(searcher, questions or draft.QUESTIONS, seed)
+    else:
+        asked, remarks = draft.own(own, questions, seed)
+    with console.progress_bar() as progress:
+        pools = draft.pool(searcher, asked, depth, seed, progress)
+    draft.write(pools, output)
+    for line in remarks:
+        print(f"pincite: {line}", file=sys.stderr)
+    passages = sum(len(pool.passages) for pool in pools)
+    print(
+        f"{_counted(len(pools), 'question')}, {_counted(passages, 'passage')} to judge: fill in {output}, then python"
+        f" evaluate.py adopt {shlex.quote(str(output))}"
+    )
+
+
+@app.command()
+def adopt(
+    file: Annotated[Path, typer.Argument(help="What evaluate.py draft wrote, filled in.")] = draft.FILE,
+    judgments: Annotated[Path, typer.Option(help="The judgements file to add to.")] = Path("judgments/own.jsonl"),
+    index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
+) -> None:
+    """Take over what you judged. Exit status 1 if a question had to be left out."""
+    with Catalog(console.settings(index=index).index) as catalog, catalog.reading():
+        found = adoption.adopt(sheet.read_text(file), cache(partial(_text_of, catalog)))
+    if not (found.judgements or found.unmarked or found.complaints):
+        raise JudgementError(f"{file}: holds no question: name the file that evaluate.py draft wrote")
+    added = append(found.judgements, judgments) if found.judgements else 0
+    for complaint in found.complaints:
+        print(f"pincite: {file}, line {complaint.number}: {complaint.what}", file=sys.stderr)
+    print(
+        f"{_counted(len(found.judgements), 'question')} judged, {added} of them new or changed in {judgments};"
+        f" {found.unmarked} without a mark, {found.left_out} left out"
+    )
+    sys.exit(1 if found.complaints else 0)
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def _text_of(catalog: Catalog, source: str) -> str | None:
+    document = catalog.document(source)
+    return document.text if document else None
 
 
 def _read(file: Path) -> dict[str, Any]:

@@ -1,7 +1,9 @@
 """Judgements: questions and the places that answer them, by quote, so that they survive any re-cutting."""
 
+import hashlib
 import json
-from collections.abc import Container, Iterable, Iterator, Mapping
+import os
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -172,3 +174,32 @@ def project(judgements: Iterable[Judgement], texts: Mapping[str, str | None]) ->
             JudgedQuery(judgement.id, judgement.question, _grades(judgement), places, judgement.unanswerable)
         )
     return queries, lost
+
+
+def identity(question: str) -> str:
+    """An id for a person's question, from its words alone, whatever their white space and case."""
+    return f"own-{hashlib.sha256(' '.join(question.casefold().split()).encode()).hexdigest()[:12]}"
+
+
+def append(judgements: Sequence[Judgement], file: Path) -> int:
+    """Append to a judgements file what it does not say yet, flushed to the disk; returns how many lines.
+
+    What differs only in when it was judged is not said again. Raises `JudgementError` for a file
+    that is no judgements file or cannot be written.
+    """
+    if file.is_dir():
+        raise JudgementError(f"{file}: is a folder: name a .jsonl file in it")
+    try:
+        before = file.read_bytes() if file.exists() else b""
+        known = {judgement.id: judgement for judgement in (load(file) if before.strip() else [])}
+        new = [j for j in judgements if j.id not in known or known[j.id].model_copy(update={"at": j.at}) != j]
+        lines = [json.dumps(judgement.model_dump(mode="json"), ensure_ascii=False) + "\n" for judgement in new]
+        first = "\n" if lines and before and not before.endswith(b"\n") else ""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        with file.open("ab") as out:
+            out.write((first + "".join(lines)).encode())
+            out.flush()
+            os.fsync(out.fileno())
+    except OSError as error:
+        raise JudgementError(f"{file}: cannot be written ({error.strerror})") from error
+    return len(new)
