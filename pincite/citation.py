@@ -1,16 +1,15 @@
 """Hop 6: hit → place, quote, marked sentence. The one place that writes a citation."""
 
-from collections import Counter
 from pathlib import PurePosixPath
 
 import numpy as np
 
-from pincite.relevance import TermStatistics, idf_share
-from pincite.storage import lexical
+from pincite.embedding import codes
+from pincite.relevance import Candidate, Question
 from pincite.types import Passage, Span
 
-_WORDS_WEIGH = 0.5
-"""What the overlap in words counts for beside the cosine when a sentence is chosen."""
+_ASKING_WEIGHS = 0.3
+"""What the words that ask count for beside the others when a sentence is chosen."""
 
 
 def cite(passage: Passage) -> str:
@@ -32,15 +31,14 @@ def display_title(passage: Passage) -> str:
     return passage.title or PurePosixPath(passage.source).name
 
 
-def mark(passage: Passage, sentences: np.ndarray, question: np.ndarray, statistics: TermStatistics) -> tuple[Span, ...]:
-    """The sentence of a passage that answers best, by its vector and by the words it shares.
+def mark(passage: Passage, candidate: Candidate, question: Question) -> tuple[Span, ...]:
+    """The sentence whose tokens come nearest to the question's.
 
-    `sentences`: unit vectors, shape (sentences, dim), in the order of `passage.sentences`.
+    Here the words that say what kind of answer is wanted count too: “when” is near to a date.
     """
-    if len(passage.sentences) < 1:
+    if not passage.sentences:
         return ()
-    overlaps = [
-        idf_share(Counter(lexical.terms(passage.text[start:end])), statistics) for start, end in passage.sentences
-    ]
-    scores = sentences @ question + _WORDS_WEIGH * np.array(overlaps)
+    weights = question.weights + _ASKING_WEIGHS * question.asking
+    cosines = codes.cosines(question.tokens, candidate.tokens)
+    scores = [weights @ cosines[:, start:end].max(axis=1, initial=-1) for start, end in candidate.sentences]
     return (passage.sentences[int(np.argmax(scores))],)

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 from pincite.errors import QuestionError
 from pincite.storage import lexical
+from pincite.types import Span
 
 MAX_CHARACTERS = 2000
 """A longer question is a document: it is refused rather than cut off."""
@@ -20,6 +21,22 @@ _STOP_WORDS = frozenset(
 )
 
 
+_ASKING = frozenset("who whom whose what which when where why how many much long old year".split())  # noqa: SIM905
+_EVERY_WORD = re.compile(r"\w+")
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """A word of a question."""
+
+    span: Span
+    """Offsets into the question's text."""
+    terms: tuple[str, ...]
+    """As they are indexed; one for most words."""
+    is_asking: bool
+    """Whether it says what kind of answer is wanted: “when”, “how many”."""
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """A question that can be searched for."""
@@ -29,6 +46,13 @@ class Query:
     terms: tuple[str, ...]
     """Its terms as they are indexed, each once, in the order of the question, without stop words:
     in a small corpus even those are rare somewhere, and would decide."""
+
+    def words(self) -> list[Word]:
+        """Every word, stop words too, in order."""
+        return [
+            Word(match.span(), tuple(lexical.terms(match[0])), match[0].lower() in _ASKING)
+            for match in _EVERY_WORD.finditer(self.text)
+        ]
 
 
 def parse(question: str) -> Query:

@@ -6,7 +6,6 @@ passages of one question; `probability` uses only what can be compared between q
 
 import json
 import math
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
@@ -14,10 +13,12 @@ from importlib.resources import files
 
 import numpy as np
 
+from pincite.embedding import QueryEmbedding, codes
+from pincite.query import Query, Word
 from pincite.types import Band
 
-BM25_K1 = 1.2
-BM25_B = 0.75
+REACH = 16
+"""Terms further apart than this are not near each other."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,11 +28,14 @@ class Features:
     cosine: float
     """Of question and passage, −1 to 1."""
     sentence_cosine: float
-    """The best cosine of the question and any one sentence, −1 to 1."""
-    bm25_bound: float
-    """BM25 as a share of the most that any passage could reach, 0 to 1."""
+    """The mean cosine of the question and the tokens of any one sentence, at its best, −1 to 1."""
+    token_similarity: float
+    """How near, on average, each of the question's tokens finds one in the passage, weighted by the
+    idf of its word, −1 to 1 (MaxSim; Khattab and Zaharia 2020, arXiv:2004.12832)."""
     idf_share: float
     """Share of the question's inverse document frequency whose terms the passage holds, 0 to 1."""
+    proximity: float
+    """How near to each other pairs of the question's terms stand, 0 to 1: 1 where all are neighbours."""
 
     def as_dict(self) -> dict[str, float]:
         """Name → value, in the order of the class."""
@@ -50,8 +54,8 @@ class Weights:
         return self.intercept + sum(weight * float(getattr(features, name)) for name, weight in self.weights.items())
 
 
-WORDS = ("bm25_bound", "idf_share")
-"""The features that rest on how many passages hold each word."""
+WORDS = ("idf_share", "proximity")
+"""The features that rest on words alone, and on how many passages hold each."""
 FEW = 100
 """Passages in which words count half as much for the order as in endlessly many."""
 
@@ -99,65 +103,127 @@ def load() -> Relevance:
 
 @dataclass(frozen=True, slots=True)
 class TermStatistics:
-    """What BM25 must know of an index."""
+    """How rare a question's terms are in an index."""
 
     passages: int
-    mean_terms: float
-    """Mean length of a passage in terms."""
     frequencies: Mapping[str, int]
     """Term of the question → passages that hold it."""
 
     def idf(self, term: str) -> float:
-        """ln(1 + (N − n + ½) / (n + ½)), never negative; a term that nobody holds weighs most."""
+        """ln(1 + (N − n + ½) / (n + ½)), never negative, as BM25 has it in Lucene; a term that nobody
+        holds weighs most."""
         frequency = self.frequencies[term]
         return math.log(1 + (self.passages - frequency + 0.5) / (frequency + 0.5))
 
 
-def bm25(terms: Counter[str], length: int, statistics: TermStatistics) -> float:
-    """Okapi BM25 of a passage, with Lucene's idf (Robertson and Zaragoza 2009,
-    "The Probabilistic Relevance Framework", section 3)."""
-    norm = BM25_K1 * (1 - BM25_B + BM25_B * length / statistics.mean_terms)
-    return sum(
-        statistics.idf(term) * terms[term] * (BM25_K1 + 1) / (terms[term] + norm)
-        for term in statistics.frequencies
-        if terms[term]
-    )
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A query with everything that features are computed from."""
+
+    vector: np.ndarray
+    """Unit, shape (dim,)."""
+    tokens: np.ndarray
+    """Unit, shape (tokens, codes.COMPONENTS)."""
+    projected: np.ndarray
+    """The vector among them, shape (codes.COMPONENTS,)."""
+    weights: np.ndarray
+    """What each token counts for: the idf of its word, shared by the word's tokens. Sums to 1."""
+    asking: np.ndarray
+    """The same for the tokens of words that say what kind of answer is wanted; 0 where there are none."""
+    idf: Mapping[str, float]
+    """Term → inverse document frequency."""
+    passages: int
+    """In the index."""
+
+    @classmethod
+    def of(cls, query: Query, embedded: QueryEmbedding, statistics: TermStatistics) -> "Question":
+        """What an index makes of a query."""
+        idf = {term: statistics.idf(term) for term in statistics.frequencies}
+        words = query.words()
+        weights = _shared(words, embedded.spans, [max((idf.get(t, 0.0) for t in w.terms), default=0.0) for w in words])
+        if not weights.any():
+            weights = np.full(len(embedded.tokens), 1 / max(len(embedded.tokens), 1))
+        asking = _shared(words, embedded.spans, [float(word.is_asking) for word in words])
+        return cls(embedded.vector, embedded.tokens, embedded.projected, weights, asking, idf, statistics.passages)
 
 
-def bm25_bound(statistics: TermStatistics) -> float:
-    """What no passage can exceed: every term of the question, endlessly often."""
-    return sum(statistics.idf(term) * (BM25_K1 + 1) for term in statistics.frequencies)
-
-
-def idf_share(present: Counter[str], statistics: TermStatistics) -> float:
-    """Share of the question's idf whose terms are present, 0 to 1."""
-    total = sum(statistics.idf(term) for term in statistics.frequencies)
-    return sum(statistics.idf(term) for term in statistics.frequencies if present[term]) / total
+def _shared(words: Sequence[Word], spans: np.ndarray, weights: Sequence[float]) -> np.ndarray:
+    """The words' weights on their tokens, each word's in equal parts; scaled to sum to 1 if any is."""
+    shares = np.zeros(len(spans))
+    for word, weight in zip(words, weights, strict=True):
+        own = (spans[:, 0] >= word.span[0]) & (spans[:, 1] <= word.span[1])
+        shares[own] = weight / max(own.sum(), 1)
+    return shares / (shares.sum() or 1)
 
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A passage to be judged: its vectors and its terms."""
+    """A passage to be judged for one question."""
 
+    source: str
     vector: np.ndarray
     """Unit, shape (dim,)."""
+    tokens: np.ndarray
+    """Codes, shape (tokens, codes.BYTES)."""
     sentences: np.ndarray
-    """Unit, shape (sentences, dim)."""
-    terms: Counter[str]
-    length: int
-    """In terms."""
+    """Where each sentence's tokens begin and end, shape (sentences, 2)."""
+    terms: Sequence[tuple[int, str]]
+    """The question's terms where they stand, counted in terms, in order."""
 
 
-def features(question: np.ndarray, candidates: Sequence[Candidate], statistics: TermStatistics) -> list[Features]:
-    """The features of every candidate of one question. `question` is a unit vector."""
-    scores = [bm25(candidate.terms, candidate.length, statistics) for candidate in candidates]
-    bound = bm25_bound(statistics)
+def features(question: Question, candidates: Sequence[Candidate]) -> list[Features]:
+    """The features of every candidate of one question."""
+    pairs = pair_weight(question.idf)
+    evidence = token_evidence(question, candidates)
     return [
         Features(
-            cosine=float(candidate.vector @ question),
-            sentence_cosine=float(np.max(candidate.sentences @ question)),
-            bm25_bound=score / bound,
-            idf_share=idf_share(candidate.terms, statistics),
+            cosine=float(candidate.vector @ question.vector),
+            sentence_cosine=sentence,
+            token_similarity=similarity,
+            idf_share=idf_share({term for _, term in candidate.terms}, question.idf),
+            proximity=proximity(candidate.terms, question.idf, pairs),
         )
-        for candidate, score in zip(candidates, scores, strict=True)
+        for candidate, (sentence, similarity) in zip(candidates, evidence, strict=True)
     ]
+
+
+def token_evidence(question: Question, candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
+    """The sentence cosine and the token similarity of each candidate; 0 where it has no tokens."""
+    tokens = [candidate.tokens for candidate in candidates]
+    ends = np.cumsum([len(rows) for rows in tokens])
+    weighing = question.weights > 0
+    rows = np.vstack([question.tokens[weighing], question.projected])
+    cosines = codes.cosines(rows, np.concatenate(tokens)) if len(tokens) else np.empty((len(rows), 0))
+    found = []
+    for candidate, end in zip(candidates, ends, strict=True):
+        own = cosines[:, end - len(candidate.tokens) : end]
+        sentences = [own[-1, first:last].mean() for first, last in candidate.sentences if last > first]
+        similarity = question.weights[weighing] @ own[:-1].max(axis=1) if own.size else 0.0
+        found.append((float(max(sentences, default=0.0)), float(similarity)))
+    return found
+
+
+def idf_share(present: set[str], idf: Mapping[str, float]) -> float:
+    """Share of the question's idf whose terms are present, 0 to 1."""
+    return sum(weight for term, weight in idf.items() if term in present) / sum(idf.values())
+
+
+def pair_weight(idf: Mapping[str, float]) -> float:
+    """The weight of all pairs of terms together; a pair weighs what its commoner term does."""
+    return sum(rank * weight for rank, weight in enumerate(sorted(idf.values(), reverse=True)))
+
+
+def proximity(terms: Sequence[tuple[int, str]], idf: Mapping[str, float], pairs: float) -> float:
+    """Each pair's weight divided by its smallest distance, summed, as a share of `pairs`: 0 to 1.
+
+    After Tao and Zhai 2007, "An Exploration of Proximity Measures in Information Retrieval".
+    """
+    nearest: dict[tuple[str, str], int] = {}
+    for first, (position, term) in enumerate(terms):
+        for other, neighbour in terms[first + 1 :]:
+            if other - position > REACH:
+                break
+            if neighbour != term:
+                pair = (term, neighbour) if term < neighbour else (neighbour, term)
+                nearest[pair] = min(nearest.get(pair, REACH), other - position)
+    return sum(min(idf[a], idf[b]) / distance for (a, b), distance in nearest.items()) / pairs if pairs else 0.0

@@ -2,17 +2,14 @@
 
 import dataclasses
 import time
-from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from pincite import citation, embedding, relevance
-from pincite.embedding import Embedder
+from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexDamaged, StorageError
 from pincite.query import Query, parse
-from pincite.relevance import Candidate, Features, TermStatistics
+from pincite.relevance import Candidate, Features, Question, Relevance, TermStatistics, Weights
 from pincite.settings import Settings
 from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Recipe, Snapshot, StoredPassage, lexical
 from pincite.types import Answer, Hit, Place
@@ -36,9 +33,13 @@ class Searcher:
     The model is loaded once; the index is followed from generation to generation.
     """
 
-    def __init__(self, settings: Settings, embedder: Embedder | None = None) -> None:
-        """Raises `ModelError`. The index itself is opened with the first question."""
+    def __init__(self, settings: Settings, embedder: Embedder | None = None, weights: Relevance | None = None) -> None:
+        """`weights`: others than those that ship.
+
+        Raises `ModelError`. The index itself is opened with the first question.
+        """
         self.settings = settings
+        self.relevance = weights or relevance.load()
         self.embedder = embedder or embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
         self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
 
@@ -50,74 +51,96 @@ class Searcher:
         """
         started = time.perf_counter()
         query = parse(question)
-        vector = self.embedder.embed_query(query.text)
+        embedded = self.embedder.embed_query(query.text)
         try:
-            return self._answer(query, vector, count, started)
+            return self._answer(query, embedded, count, started)
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            return self._answer(query, vector, count, started)
+            return self._answer(query, embedded, count, started)
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
 
-    def _answer(self, query: Query, vector: np.ndarray, count: int | None, started: float) -> Answer:
+    def _answer(self, query: Query, embedded: QueryEmbedding, count: int | None, started: float) -> Answer:
         count = count or self.settings.search.results
         with self.index.snapshot() as snapshot:
-            statistics = statistics_of(snapshot, query)
+            question = question_of(snapshot, query, embedded)
             fetched = max(count, self.settings.search.candidates)
             while True:
-                candidates = self.candidates(snapshot, query, vector, fetched)
-                ranked = fold(rank(vector, candidates, statistics))
-                if len(ranked) >= count or fetched >= statistics.passages:
+                candidates = self.candidates(snapshot, query, question, fetched)
+                ranked = fold(self.rank(question, candidates))
+                if len(ranked) >= count or fetched >= question.passages:
                     break
                 fetched *= 4  # many copies of a few passages were folded
-            hits = _hits(ranked[:count], vector, statistics)
+            hits = self._hits(ranked[:count], question)
             generation = snapshot.generation.manifest.generation
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
 
     def candidates(
-        self, snapshot: Snapshot, query: Query, vector: np.ndarray, count: int
+        self, snapshot: Snapshot, query: Query, question: Question, count: int
     ) -> list[tuple[StoredPassage, Candidate]]:
         """The `count` best by vector and by words, each with all that is needed to judge it."""
-        by_vector = snapshot.generation.dense.search(vector, count)
+        by_vector = snapshot.generation.dense.search(question.vector, count)
         by_words = snapshot.generation.lexical.search(query.terms, count)
         found = snapshot.passages([*{*by_vector, *by_words}])
-        return [(stored, self.candidate(snapshot, stored)) for stored in found]
+        return [(stored, self.candidate(snapshot, stored, question)) for stored in found]
 
-    def candidate(self, snapshot: Snapshot, stored: StoredPassage) -> Candidate:
+    def candidate(self, snapshot: Snapshot, stored: StoredPassage, question: Question) -> Candidate:
         """A passage with its vectors and terms, whether or not anything found it."""
+        passage = stored.passage
         record = snapshot.record(stored)
         if record is None:  # damaged: what it held is made again for this question
-            ((_, made),) = self.embedder.embed_passages([stored.passage])
-            vector, sentences = made.vector, made.sentences
+            ((_, made),) = self.embedder.embed_passages([passage])
+            vectors = made.vector, made.tokens, made.sentences
         else:
-            vector, sentences = record.vector, record.sentences
-        terms = Counter(lexical.terms(stored.passage.indexed_text))
-        return Candidate(vector, sentences, terms, stored.terms)
+            vectors = record.vector, record.tokens, record.sentences
+        terms = [at for at in enumerate(lexical.terms(passage.indexed_text)) if at[1] in question.idf]
+        return Candidate(passage.source, *vectors, terms)
+
+    def rank(self, question: Question, candidates: Sequence[tuple[StoredPassage, Candidate]]) -> list[Scored]:
+        """Best first; ties end with source and start."""
+        order = Weights(0.0, self.relevance.order_weights(question.passages))
+        judged = relevance.features(question, [candidate for _, candidate in candidates])
+        scored = [
+            Scored(stored, candidate, features, order(features), self.relevance.probability_of(features))
+            for (stored, candidate), features in zip(candidates, judged, strict=True)
+        ]
+        return sorted(scored, key=lambda s: (-s.order, s.stored.passage.source, s.stored.passage.start))
+
+    def _hits(self, ranked: Sequence[Scored], question: Question) -> tuple[Hit, ...]:
+        hits: list[Hit] = []
+        score = 1.0
+        for rank, scored in enumerate(ranked, start=1):
+            stored = scored.stored
+            if not stored.is_sound:
+                raise IndexDamaged(
+                    f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored"
+                    " passage is damaged: run python ingest.py --rebuild"
+                )
+            score = min(score, scored.probability)
+            hits.append(
+                Hit(
+                    passage=stored.passage,
+                    rank=rank,
+                    score=score,
+                    band=self.relevance.band(score),
+                    marks=citation.mark(stored.passage, scored.candidate, question),
+                    citation=citation.cite(stored.passage),
+                    sha256=stored.file_sha256,
+                    also=scored.also,
+                    features=scored.features.as_dict(),
+                )
+            )
+        return tuple(hits)
 
 
-def statistics_of(snapshot: Snapshot, query: Query) -> TermStatistics:
-    """What BM25 must know of this index for this question."""
-    manifest = snapshot.generation.manifest
+def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Question:
+    """What this index makes of a query."""
     frequencies = {term: snapshot.generation.lexical.frequency(term) for term in query.terms}
-    return TermStatistics(manifest.passages, manifest.terms / manifest.passages, frequencies)
-
-
-def rank(
-    vector: np.ndarray, candidates: Sequence[tuple[StoredPassage, Candidate]], statistics: TermStatistics
-) -> list[Scored]:
-    """Best first; ties end with source and start."""
-    model = relevance.load()
-    order = relevance.Weights(0.0, model.order_weights(statistics.passages))
-    judged = relevance.features(vector, [candidate for _, candidate in candidates], statistics)
-    scored = [
-        Scored(stored, candidate, features, order(features), model.probability_of(features))
-        for (stored, candidate), features in zip(candidates, judged, strict=True)
-    ]
-    return sorted(scored, key=lambda s: (-s.order, s.stored.passage.source, s.stored.passage.start))
+    return Question.of(query, embedded, TermStatistics(snapshot.generation.manifest.passages, frequencies))
 
 
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
@@ -132,34 +155,6 @@ def fold(ranked: Sequence[Scored]) -> list[Scored]:
         else:
             kept[words] = scored
     return list(kept.values())
-
-
-def _hits(ranked: Sequence[Scored], vector: np.ndarray, statistics: TermStatistics) -> tuple[Hit, ...]:
-    model = relevance.load()
-    hits: list[Hit] = []
-    score = 1.0
-    for rank, scored in enumerate(ranked, start=1):
-        stored = scored.stored
-        if not stored.is_sound:
-            raise IndexDamaged(
-                f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored passage"
-                " is damaged: run python ingest.py --rebuild"
-            )
-        score = min(score, scored.probability)
-        hits.append(
-            Hit(
-                passage=stored.passage,
-                rank=rank,
-                score=score,
-                band=model.band(score),
-                marks=citation.mark(stored.passage, scored.candidate.sentences, vector, statistics),
-                citation=citation.cite(stored.passage),
-                sha256=stored.file_sha256,
-                also=scored.also,
-                features=scored.features.as_dict(),
-            )
-        )
-    return tuple(hits)
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

@@ -1,12 +1,13 @@
 """Why a passage stands where it stands for a question, stage by stage."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from pincite import citation, relevance
+from pincite import citation
 from pincite.errors import QuestionError
 from pincite.query import parse
-from pincite.search import Scored, Searcher, fold, rank, statistics_of
+from pincite.relevance import Relevance
+from pincite.search import Scored, Searcher, fold, question_of
 from pincite.storage import Snapshot
 from pincite.types import Passage, Place
 
@@ -80,32 +81,38 @@ def _stages(trace: Trace) -> list[str]:
     return [*lines, f"probability {trace.score:.2f}, {trace.band}"]
 
 
-def explain(searcher: Searcher, question: str, source: str, start: int | None, end: int | None) -> Explanation:
+def explain(searcher: Searcher, text: str, source: str, start: int | None, end: int | None) -> Explanation:
     """How every passage of `source` that touches `start` to `end` fares; without them, all of it.
 
     Raises `QuestionError` where nothing of the place is indexed.
     """
-    query = parse(question)
-    vector = searcher.embedder.embed_query(query.text)
+    query = parse(text)
+    embedded = searcher.embedder.embed_query(query.text)
     with searcher.index.snapshot() as snapshot:
         expected = _passages(snapshot, source, start, end)
         if not expected:
             raise QuestionError(f"{source}: no passage there is indexed: look at python -m pincite doctor")
-        statistics = statistics_of(snapshot, query)
-        everything = snapshot.generation.manifest.passages
-        by_vector = snapshot.generation.dense.search(vector, everything)
-        by_words = snapshot.generation.lexical.search(query.terms, everything)
-        candidates = searcher.candidates(snapshot, query, vector, searcher.settings.search.candidates)
-        hits = fold(rank(vector, candidates, statistics))
-        ranked = {stored.id for stored, _ in candidates}
-        # Judged among the same candidates, so that what is relative to the best stays so.
-        judged = rank(vector, [*candidates, *(_left_out(searcher, snapshot, expected, ranked))], statistics)
-        by_id = {scored.stored.id: scored for scored in judged}
+        question = question_of(snapshot, query, embedded)
+        by_vector = snapshot.generation.dense.search(question.vector, question.passages)
+        by_words = snapshot.generation.lexical.search(query.terms, question.passages)
+        candidates = searcher.candidates(snapshot, query, question, searcher.settings.search.candidates)
+        ranked = searcher.rank(question, candidates)
+        found = {scored.stored.id for scored in ranked}
+        missing = snapshot.passages([id_ for id_, _ in expected if id_ not in found])
+        left_out = [(stored, searcher.candidate(snapshot, stored, question)) for stored in missing]
+    # What was not ranked is judged as if it had been; what was keeps its own figures.
+    judged = {scored.stored.id: scored for scored in [*searcher.rank(question, [*candidates, *left_out]), *ranked]}
+    hits = fold(ranked)
     traces = [
         _trace(
-            by_id[id_], passage, hits, id_ in ranked, (_position(by_vector, id_), _position(by_words, id_)), everything
+            judged[id_],
+            hits,
+            id_ in found,
+            (_position(by_vector, id_), _position(by_words, id_)),
+            searcher.relevance,
+            question.passages,
         )
-        for id_, passage in expected
+        for id_, _ in expected
     ]
     first = citation.cite(hits[0].stored.passage) if hits else None
     return Explanation(query.text, len(candidates), first, tuple(traces))
@@ -118,27 +125,22 @@ def _passages(snapshot: Snapshot, source: str, start: int | None, end: int | Non
     return [(s.id, s.passage) for s in touched]
 
 
-def _left_out(searcher: Searcher, snapshot: Snapshot, expected: list[tuple[int, Passage]], ranked: set[int]) -> Any:
-    missing = snapshot.passages([id_ for id_, _ in expected if id_ not in ranked])
-    return [(stored, searcher.candidate(snapshot, stored)) for stored in missing]
-
-
 def _position(ids: list[int], id_: int) -> int | None:
     return ids.index(id_) + 1 if id_ in ids else None
 
 
 def _trace(
     scored: Scored,
-    passage: Passage,
     hits: list[Scored],
     is_candidate: bool,
     found: tuple[int | None, int | None],
+    relevance: Relevance,
     passages: int,
 ) -> Trace:
+    passage = scored.stored.passage
     place = Place(passage.source, passage.start, passage.end)
     at = next((n for n, hit in enumerate(hits, 1) if hit.stored.id == scored.stored.id or place in hit.also), None)
     hit = hits[at - 1] if at else None
-    probability = scored.probability
     return Trace(
         citation=citation.cite(passage),
         by_vector=found[0],
@@ -146,16 +148,16 @@ def _trace(
         is_candidate=is_candidate,
         rank=at,
         folded_into=citation.cite(hit.stored.passage) if hit and place in hit.also else None,
-        score=probability,
-        band=relevance.load().band(probability),
-        reasons=_reasons(scored, hits[0], passages) if hits and at != 1 else (),
+        score=scored.probability,
+        band=relevance.band(scored.probability),
+        reasons=_reasons(scored, hits[0], relevance.order_weights(passages)) if hits and at != 1 else (),
     )
 
 
-def _reasons(scored: Scored, first: Scored, passages: int) -> tuple[Reason, ...]:
+def _reasons(scored: Scored, first: Scored, weights: Mapping[str, float]) -> tuple[Reason, ...]:
     reasons = [
         Reason(name, mine, theirs, weight * (theirs - mine))
-        for name, weight in relevance.load().order_weights(passages).items()
+        for name, weight in weights.items()
         for mine, theirs in [(getattr(scored.features, name), getattr(first.features, name))]
     ]
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.gap)))

@@ -1,6 +1,7 @@
-"""Hop 3: texts → unit vectors: the passage and its sentences, in one pass of the model."""
+"""Hop 3: texts → vectors: of the passage and of its tokens, in one pass of the model."""
 
-from pincite.embedding.embedder import Embedder, Embedding, open_embedder
+from pincite.embedding.codes import Projection
+from pincite.embedding.embedder import Embedder, Embedding, QueryEmbedding, open_embedder
 from pincite.embedding.model import ModelFiles, find
 
-__all__ = ["Embedder", "Embedding", "ModelFiles", "find", "open_embedder"]
+__all__ = ["Embedder", "Embedding", "ModelFiles", "Projection", "QueryEmbedding", "find", "open_embedder"]

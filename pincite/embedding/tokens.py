@@ -10,8 +10,6 @@ import numpy as np
 from tokenizers import Encoding
 from tokenizers import Tokenizer as _Tokenizer
 
-from pincite.types import Span
-
 _LONG_RUN = re.compile(r"[^\s!-/:-@\[-`{-~\u2010-\u2027\u2030-\u205e\u3001-\u3003\u3008-\u3011]{33,}")
 """What tokenizers do not cut: anything but white space and punctuation, so symbols, marks and
 characters without width too. WordPiece makes one unknown token of a run of over 100 characters,
@@ -79,10 +77,3 @@ def _tokens(encoding: Encoding, breaks: list[int]) -> Tokens:
         places = np.array(breaks)
         spans = spans - np.searchsorted(places, spans, side="left")
     return Tokens(np.array(encoding.ids, dtype=np.int64), spans)
-
-
-def tokens_within(tokens: Tokens, span: Span, offset: int) -> slice:
-    """The tokens that lie in `span` when the text begins `offset` characters in."""
-    starts, ends = tokens.spans[:, 0], tokens.spans[:, 1]
-    inside = np.flatnonzero((ends > starts) & (starts >= span[0] + offset) & (ends <= span[1] + offset))
-    return slice(int(inside[0]), int(inside[-1]) + 1) if len(inside) else slice(0, 0)

@@ -83,7 +83,7 @@ METHODS: dict[str, Method] = {"pincite": pincite, "dense": dense, "lexical": lex
 
 
 def _nearest(searcher: Searcher, snapshot: Snapshot, question: str) -> list[int]:
-    return snapshot.generation.dense.search(searcher.embedder.embed_query(parse(question).text), DEPTH)
+    return snapshot.generation.dense.search(searcher.embedder.embed_query(parse(question).text).vector, DEPTH)
 
 
 def _matching(_searcher: Searcher, snapshot: Snapshot, question: str) -> list[int]:

@@ -19,7 +19,7 @@ from pincite.storage.vectors import Location, flush
 from pincite.types import Document, Page, Passage, Place, Section
 
 FILE = "catalog.sqlite"
-FORMAT = 1
+FORMAT = 2
 """Version of everything in an index folder. An index of another version is refused."""
 
 _SCHEMA = """

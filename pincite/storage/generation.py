@@ -45,6 +45,8 @@ class Recipe(BaseModel):
     format: int = FORMAT
     model: str
     weights_sha256: str
+    projection: str
+    """Which one made the token vectors small."""
     passage_tokens: int
     analyzer: str = lexical.ANALYZER
 
@@ -52,7 +54,13 @@ class Recipe(BaseModel):
     def of(cls, settings: Settings) -> "Recipe":
         """The recipe of an index made with these settings."""
         files = embedding.find(settings.model.name)
-        return cls(model=files.name, weights_sha256=files.sha256, passage_tokens=settings.passages.tokens)
+        projection = embedding.Projection(files.sha256).name
+        return cls(
+            model=files.name,
+            weights_sha256=files.sha256,
+            projection=projection,
+            passage_tokens=settings.passages.tokens,
+        )
 
     def check(self, catalog: Catalog, folder: Path) -> None:
         """Raise `IndexMismatch`, naming the first difference, unless the index was built with the same."""

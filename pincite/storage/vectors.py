@@ -2,13 +2,14 @@
 
 A segment begins with 8 bytes that name its format. A record is
 
-    magic 4 · payload length 4 · key 32 · dim 2 · sentences 2 · payload · CRC-32 4
+    magic 4 · payload length 4 · key 32 · dim 2 · tokens 2 · bytes a token 2 · sentences 2 · payload · CRC-32 4
 
 little-endian, the checksum over everything before it. The payload is the passage's unit vector in
-float16, then one sentence after the other: a float32 scale and its unit vector in int8, so that
-`scale * int8` is the vector. The key is a hash of what was embedded and by which model.
+float16, then where each sentence's tokens begin and end in uint16, then the codes of the tokens as
+they were given. The key is a hash of what was embedded and by which model.
 """
 
+import mmap
 import os
 import struct
 import zlib
@@ -18,9 +19,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-SEGMENT_MAGIC = b"PINCSEG1"
+SEGMENT_MAGIC = b"PINCSEG2"
 _RECORD_MAGIC = b"VREC"
-_HEADER = struct.Struct("<4sI32sHH")
+_HEADER = struct.Struct("<4sI32sHHHH")
 _CHECKSUM = struct.Struct("<I")
 _FULL = 256 * 2**20
 """A segment that has grown past this is closed and the next one begun."""
@@ -35,11 +36,15 @@ class Location(NamedTuple):
 
 
 class Record(NamedTuple):
-    """A passage's vectors. `vector` is float32 of shape (dim,), `sentences` of (sentences, dim)."""
+    """A passage's vectors."""
 
     key: bytes
     vector: np.ndarray
+    """Float32, shape (dim,)."""
+    tokens: np.ndarray
+    """Codes, uint8, shape (tokens, bytes a token)."""
     sentences: np.ndarray
+    """Where each sentence's tokens begin and end, uint16, shape (sentences, 2)."""
 
 
 class CorruptRecord(Exception):
@@ -48,14 +53,9 @@ class CorruptRecord(Exception):
 
 def encode(record: Record) -> bytes:
     """The bytes of a record."""
-    peaks = np.abs(record.sentences).max(axis=1, initial=1e-12).astype(np.float32)
-    scales = peaks / np.float32(127)
-    steps = np.rint(record.sentences / scales[:, None]).astype(np.int8)
-    parts = [record.vector.astype("<f2").tobytes()]
-    for scale, row in zip(scales, steps, strict=True):
-        parts += [struct.pack("<f", scale), row.tobytes()]
-    payload = b"".join(parts)
-    header = _HEADER.pack(_RECORD_MAGIC, len(payload), record.key, len(record.vector), len(record.sentences))
+    payload = record.vector.astype("<f2").tobytes() + record.sentences.astype("<u2").tobytes() + record.tokens.tobytes()
+    sizes = (len(record.vector), *record.tokens.shape, len(record.sentences))
+    header = _HEADER.pack(_RECORD_MAGIC, len(payload), record.key, *sizes)
     return header + payload + _CHECKSUM.pack(zlib.crc32(header + payload))
 
 
@@ -66,21 +66,24 @@ def decode(data: bytes) -> Record:
     body, (checksum,) = data[: -_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size :])
     if zlib.crc32(body) != checksum:
         raise CorruptRecord("checksum differs")
-    magic, length, key, dim, sentences = _HEADER.unpack_from(body)
-    if magic != _RECORD_MAGIC or length != len(body) - _HEADER.size:
+    magic, length, key, dim, tokens, width, sentences = _HEADER.unpack_from(body)
+    if magic != _RECORD_MAGIC or not length == len(body) - _HEADER.size == 2 * dim + 4 * sentences + tokens * width:
         raise CorruptRecord("not a record")
     vector = np.frombuffer(body, "<f2", dim, _HEADER.size).astype(np.float32)
-    row = np.dtype([("scale", "<f4"), ("steps", "i1", (dim,))])
-    rows = np.frombuffer(body, row, sentences, _HEADER.size + 2 * dim)
-    return Record(key, vector, rows["steps"] * rows["scale"][:, None])
+    ranges = np.frombuffer(body, "<u2", 2 * sentences, _HEADER.size + 2 * dim).reshape(sentences, 2)
+    codes = np.frombuffer(body, np.uint8, tokens * width, _HEADER.size + 2 * dim + 4 * sentences)
+    return Record(key, vector, codes.reshape(tokens, width), ranges)
 
 
 class SegmentReader:
-    """Reads records. Safe to share between threads; keeps its files open until closed."""
+    """Reads records through memory maps. Safe to share between threads; keeps them open until closed.
+
+    What is committed is never cut off or overwritten, so what a reader looks at stays mapped.
+    """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._files: dict[int, int] = {}
+        self._maps: dict[int, mmap.mmap] = {}
 
     def read(self, location: Location, key: bytes) -> Record:
         """Raises `CorruptRecord` where the record is missing, damaged or another one's."""
@@ -92,17 +95,17 @@ class SegmentReader:
     def read_bytes(self, location: Location) -> bytes:
         """The record as it lies there, unchecked. Raises `CorruptRecord` where there is none."""
         try:
-            if location.segment not in self._files:
-                path = segment_path(self._folder, location.segment)
-                self._files[location.segment] = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            return os.pread(self._files[location.segment], location.length, location.offset)
-        except (OSError, OverflowError, MemoryError) as error:  # the last two: of a place that cannot be
+            if location.segment not in self._maps:
+                with segment_path(self._folder, location.segment).open("rb") as file:
+                    self._maps[location.segment] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
+        except (OSError, ValueError) as error:  # an empty file cannot be mapped
             raise CorruptRecord(str(error)) from error
+        return self._maps[location.segment][location.offset : location.offset + location.length]
 
     def close(self) -> None:
-        """Close every file."""
-        while self._files:
-            os.close(self._files.popitem()[1])
+        """Close every map."""
+        while self._maps:
+            self._maps.popitem()[1].close()
 
 
 def trim(folder: Path, committed: Mapping[int, int]) -> None:
@@ -203,7 +206,7 @@ def scan(folder: Path, number: int) -> Iterator[tuple[bytes, Location]]:
     data = segment_path(folder, number).read_bytes()
     position = 0
     while (position := data.find(_RECORD_MAGIC, position)) >= 0 and position + _HEADER.size <= len(data):
-        _, length, key, _, _ = _HEADER.unpack_from(data, position)
+        _, length, key, *_ = _HEADER.unpack_from(data, position)
         end = position + _HEADER.size + length + _CHECKSUM.size
         try:
             if end > len(data):

@@ -167,8 +167,9 @@ class Run:
         return taken
 
     def _key(self, passage: Passage) -> bytes:
-        """What decides a passage's vectors: model, context line, text, sentences."""
-        parts = (self._recipe.weights_sha256, passage.context, passage.text, repr(passage.sentences))
+        """What decides a passage's vectors: model, projection, context line, text, sentences."""
+        model = (self._recipe.weights_sha256, self._recipe.projection)
+        parts = (*model, passage.context, passage.text, repr(passage.sentences))
         return hashlib.sha256("\0".join(parts).encode("utf-8")).digest()
 
     # Embedding
@@ -208,15 +209,15 @@ class Run:
         if not missing:
             return 0
         keys = list(missing)
-        made = self._model().embed_passages(missing.values())
+        embedded = self._model().embed_passages(missing.values())
         writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         done = 0
         self._progress("embed", 0, len(keys))
         try:
-            while batch := list(islice(made, _BATCH)):
+            while batch := list(islice(embedded, _BATCH)):
                 placed = [
-                    (keys[number], writer.append(Record(keys[number], embedded.vector, embedded.sentences)))
-                    for number, embedded in batch
+                    (keys[number], writer.append(Record(keys[number], made.vector, made.tokens, made.sentences)))
+                    for number, made in batch
                 ]
                 writer.flush()
                 with self._catalog.writing():

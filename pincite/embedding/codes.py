@@ -1,0 +1,79 @@
+"""Token vectors, small enough to keep: 40 bytes each.
+
+A vector is projected to 80 components and each is rounded to 16 steps. Only directions are kept, for
+only cosines are wanted. The default model has a projection of its own: the principal components of
+its token vectors, turned at random so that each component holds as much as the others
+(`benchmarks/fit_projection.py` makes it again). Any other model gets one of random signs, which needs
+nothing fitted (Achlioptas 2003, "Database-friendly random projections").
+"""
+
+import hashlib
+from functools import cache
+from importlib.resources import files
+
+import numpy as np
+
+from pincite.embedding.model import PUBLISHED_SHA256
+
+COMPONENTS = 80
+BYTES = COMPONENTS // 2
+FILE = "projection.npy"
+_MIDDLE = np.float32(7.5)
+
+
+class Projection:
+    """From a model's token vectors to `COMPONENTS` dimensions."""
+
+    def __init__(self, weights_sha256: str) -> None:
+        self._is_fitted = weights_sha256 == PUBLISHED_SHA256
+
+    @property
+    def name(self) -> str:
+        """Which one: codes made by another cannot be compared."""
+        return hashlib.sha256(_file()).hexdigest() if self._is_fitted else "random signs"
+
+    def __call__(self, vectors: np.ndarray) -> np.ndarray:
+        """Unit vectors, float32 of shape (n, COMPONENTS), of vectors of shape (n, dim)."""
+        matrix = _fitted() if self._is_fitted else signs(vectors.shape[1])
+        return unit(np.asarray(vectors, dtype=np.float32) @ matrix)
+
+
+@cache
+def _file() -> bytes:
+    return files("pincite.embedding").joinpath(FILE).read_bytes()
+
+
+@cache
+def _fitted() -> np.ndarray:
+    with files("pincite.embedding").joinpath(FILE).open("rb") as file:
+        return np.asarray(np.load(file, allow_pickle=False), dtype=np.float32)
+
+
+@cache
+def signs(dim: int) -> np.ndarray:
+    """±1, shape (dim, COMPONENTS), the same wherever and whenever it is made."""
+    stream = hashlib.shake_256(b"pincite").digest(dim * COMPONENTS // 8)
+    bits = np.unpackbits(np.frombuffer(stream, np.uint8)).reshape(dim, COMPONENTS)
+    return np.where(bits, np.float32(1), np.float32(-1))
+
+
+def unit(vectors: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a row of zeros stays one."""
+    lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+    return np.asarray(vectors / np.maximum(lengths, 1e-12), dtype=np.float32)
+
+
+def encode(projected: np.ndarray) -> np.ndarray:
+    """Codes, uint8 of shape (n, BYTES): component i in the low half of byte i, i + 40 in the high half."""
+    peaks = np.maximum(np.abs(projected).max(axis=1, keepdims=True, initial=0), 1e-12)
+    steps = np.rint(projected / peaks * _MIDDLE + _MIDDLE).astype(np.uint8)
+    return np.asarray(steps[:, :BYTES] | steps[:, BYTES:] << 4)
+
+
+def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
+    steps = np.empty((len(codes), COMPONENTS), dtype=np.float32)
+    np.subtract(codes & 15, _MIDDLE, out=steps[:, :BYTES])
+    np.subtract(codes >> 4, _MIDDLE, out=steps[:, BYTES:])
+    # No step is zero, so no length is.
+    return np.asarray(query @ steps.T / np.sqrt(np.einsum("ij,ij->i", steps, steps)))
