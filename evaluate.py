@@ -1,6 +1,5 @@
 """Command: judged questions → measures. How good the search is, in numbers."""
 
-import hashlib
 import json
 import shlex
 import sys
@@ -11,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from pincite import console
-from pincite.embedding.model import cache_folder
 from pincite.errors import JudgementError, OutputError
 from pincite.evaluation import (
     Collection,
@@ -29,13 +27,12 @@ from pincite.evaluation import (
     sheet,
     trec,
 )
+from pincite.evaluation.index import open_index
 from pincite.evaluation.judgements import absent, append, documents, join
 from pincite.evaluation.runs import DEPTH, METHODS
 from pincite.search import Searcher
 from pincite.settings import Settings
-from pincite.storage import Catalog, Recipe
-from pincite.sync import sync_collection
-from pincite.types import Progress
+from pincite.storage import Catalog
 
 app = typer.Typer(add_completion=False, invoke_without_command=True, pretty_exceptions_enable=False)
 _MOVES = 10
@@ -103,7 +100,7 @@ def main(
         found = score(run, judged)
     else:
         with console.progress_bar() as progress:
-            searcher = _searcher(settings, source, index, progress)
+            searcher = Searcher(settings) if source is None else open_index(settings, source, index, progress)
             found = evaluate(searcher, judged, method, progress)
         settings = searcher.settings
         if source is not None or qrels is not None:
@@ -290,21 +287,6 @@ def _judged_documents(
     else:  # a run is measured without questions: their ids stand for them
         questions = source.questions() if source is not None else {query: query for query in grades}
     return join(questions, grades, source.places() if source is not None and qrels is None else {})
-
-
-def _searcher(
-    settings: Settings, source: Collection | Dataset | None, index: Path | None, progress: Progress
-) -> Searcher:
-    """Over the person's own index, or over a collection's, which is made on first use."""
-    if source is None:
-        return Searcher(settings)
-    recipe = Recipe.of(settings)
-    name = hashlib.sha256(f"{source.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
-    at = index or cache_folder() / "collections" / f"{source.name.replace('/', '-')}-{name}"
-    settings = settings.model_copy(update={"corpus": source.folder, "index": at})
-    searcher = Searcher(settings)
-    sync_collection(settings, source.documents(), progress=progress, embedder=searcher.embedder)
-    return searcher
 
 
 def _absent(settings: Settings, judged: list[JudgedQuery]) -> list[str]:

@@ -1,0 +1,30 @@
+"""The index of a test collection: made on first use, kept, and used again."""
+
+import hashlib
+from pathlib import Path
+
+from pincite.embedding.model import cache_folder
+from pincite.evaluation.collection import Collection
+from pincite.evaluation.datasets import Dataset
+from pincite.search import Searcher
+from pincite.settings import Settings
+from pincite.storage import Recipe
+from pincite.sync import sync_collection
+from pincite.types import Progress
+
+
+def open_index(
+    settings: Settings,
+    collection: Collection | Dataset,
+    index: Path | None = None,
+    progress: Progress = lambda _stage, _done, _total: None,
+) -> Searcher:
+    """Over the collection's index in `index`, else in the user's cache folder, named for the
+    collection's documents and for everything that decides what an index holds."""
+    recipe = Recipe.of(settings)
+    name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
+    at = index or cache_folder() / "collections" / f"{collection.name.replace('/', '-')}-{name}"
+    settings = settings.model_copy(update={"corpus": collection.folder, "index": at})
+    searcher = Searcher(settings)
+    sync_collection(settings, collection.documents(), progress=progress, embedder=searcher.embedder)
+    return searcher
