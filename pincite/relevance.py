@@ -189,18 +189,27 @@ def features(question: Question, candidates: Sequence[Candidate]) -> list[Featur
 
 def token_evidence(question: Question, candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
     """The sentence cosine and the token similarity of each candidate; 0 where it has no tokens."""
-    tokens = [candidate.tokens for candidate in candidates]
-    ends = np.cumsum([len(rows) for rows in tokens])
+    counts = np.array([len(candidate.tokens) for candidate in candidates], dtype=np.int64)
+    if not counts.any():
+        return [(0.0, 0.0)] * len(candidates)
+    starts = np.cumsum(counts) - counts
     weighing = question.weights > 0
     rows = np.vstack([question.tokens[weighing], question.projected])
-    cosines = codes.cosines(rows, np.concatenate(tokens)) if len(tokens) else np.empty((len(rows), 0))
-    found = []
-    for candidate, end in zip(candidates, ends, strict=True):
-        own = cosines[:, end - len(candidate.tokens) : end]
-        sentences = [own[-1, first:last].mean() for first, last in candidate.sentences if last > first]
-        similarity = question.weights[weighing] @ own[:-1].max(axis=1) if own.size else 0.0
-        found.append((float(max(sentences, default=0.0)), float(similarity)))
-    return found
+    cosines = codes.cosines(rows, np.concatenate([candidate.tokens for candidate in candidates]))
+
+    similarities = np.zeros(len(candidates))
+    holding = counts > 0  # reduceat takes the next one's first token for an empty stretch
+    similarities[holding] = question.weights[weighing] @ np.maximum.reduceat(cosines[:-1], starts[holding], axis=1)
+
+    sums = np.concatenate([[0.0], np.cumsum(cosines[-1], dtype=np.float64)])
+    owners = np.repeat(np.arange(len(candidates)), [len(candidate.sentences) for candidate in candidates])
+    ranges = np.concatenate([candidate.sentences for candidate in candidates]) + starts[owners, None]
+    lengths = ranges[:, 1] - ranges[:, 0]
+    means = (sums[ranges[:, 1]] - sums[ranges[:, 0]]) / np.maximum(lengths, 1)
+    best = np.full(len(candidates), -np.inf)
+    np.maximum.at(best, owners[lengths > 0], means[lengths > 0])
+    best[np.isinf(best)] = 0.0
+    return list(zip(best.tolist(), similarities.tolist(), strict=True))
 
 
 def idf_share(present: set[str], idf: Mapping[str, float]) -> float:
