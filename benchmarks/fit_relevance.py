@@ -60,13 +60,19 @@ def trust(collection: Gathered) -> np.ndarray:
 
 
 def fit_order(collections: Sequence[Gathered]) -> np.ndarray:
-    """Weights that put passages that answer above the others (softmax cross-entropy)."""
-    useful = [
-        (one.features * trust(collection), one.answers, 1 / len(collection.asked))
-        for collection in collections
-        for one in drawn(collection.asked)
-        if one.answers.any() and not one.answers.all()
-    ]
+    """Weights that put passages that answer above the others."""
+    return fit_softmax(
+        [
+            (one.features * trust(collection), one.answers, 1 / len(collection.asked))
+            for collection in collections
+            for one in drawn(collection.asked)
+        ]
+    )
+
+
+def fit_softmax(questions: Sequence[tuple[np.ndarray, np.ndarray, float]]) -> np.ndarray:
+    """Weights of a linear model by softmax cross-entropy, from features, answers and weight of each question."""
+    useful = [question for question in questions if question[1].any() and not question[1].all()]
 
     def loss(weights: np.ndarray) -> tuple[float, np.ndarray]:
         total, gradient = RIDGE * weights @ weights, 2 * RIDGE * weights
@@ -78,7 +84,7 @@ def fit_order(collections: Sequence[Gathered]) -> np.ndarray:
             gradient += share * (everything / everything.sum() - right / right.sum()) @ features
         return total, gradient
 
-    return minimize(loss, np.ones(len(FEATURES)), jac=True, method="L-BFGS-B").x
+    return minimize(loss, np.ones(useful[0][0].shape[1]), jac=True, method="L-BFGS-B").x
 
 
 def fit_probability(collections: Sequence[Gathered], order: np.ndarray) -> tuple[np.ndarray, float, float]:
