@@ -308,9 +308,11 @@ def _text(found: Evaluation) -> str:
             lines += [f"  {k:22} {v:.3f}  {intervals[k][0]:.3f} to {intervals[k][1]:.3f}" for k, v in means.items()]
             lines.append("")
     if table["abstention"]:
-        lines.append("abstention")
+        unanswerable = table["abstention"]["unanswerable"]
+        lines.append(f"{f'abstention ({unanswerable} that nothing answers)':41} mean   95 % interval")
         lines += [
-            f"  {k:40} {v:.3f}" if isinstance(v, float) else f"  {k:40} {v}" for k, v in table["abstention"].items()
+            f"  {k:39} {table['abstention'][k]:.3f}  {low:.3f} to {high:.3f}"
+            for k, (low, high) in table["abstention_intervals"].items()
         ]
         lines.append("")
     if latency := table["milliseconds"]:

@@ -17,6 +17,7 @@ from pincite.evaluation.measures import (
     kept_at_false_answers,
     overlaps,
     ranking_measures,
+    two_sample_interval,
 )
 from pincite.evaluation.runs import Ranked, ask
 from pincite.evaluation.trec import Run
@@ -59,6 +60,7 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """What `evaluate.py --json` writes."""
+        abstention, abstention_intervals = self._answered()
         table: dict[str, Any] = {
             "queries": len(self.rows),
             "passages": self.passages,
@@ -67,7 +69,8 @@ class Evaluation:
             "intervals": _intervals(self.values("measures")),
             "passage_measures": _means(self.values("passage_measures")),
             "passage_intervals": _intervals(self.values("passage_measures")),
-            "abstention": self._abstention(),
+            "abstention": abstention,
+            "abstention_intervals": abstention_intervals,
             "milliseconds": self._latency(),
             "seconds": round(self.seconds, 3),
             "lost": self.lost,
@@ -76,21 +79,28 @@ class Evaluation:
         }
         return table
 
-    def _abstention(self) -> dict[str, float]:
-        """How well the score tells answerable questions from those that nothing answers."""
-        answerable = [row["score"] for row in self.rows if not row["unanswerable"]]
-        unanswerable = [row["score"] for row in self.rows if row["unanswerable"]]
+    def _answered(self) -> tuple[dict[str, float], dict[str, list[float]]]:
+        """How well the score tells answerable questions from those that nothing answers, with intervals."""
+        answerable = [row for row in self.rows if not row["unanswerable"]]
+        unanswerable = [row for row in self.rows if row["unanswerable"]]
         if not self.has_probabilities or not answerable or not unanswerable:
-            return {}
-        answered = [row["answer"] != "none" for row in self.rows if not row["unanswerable"]]
-        wrongly = [row["answer"] != "none" for row in self.rows if row["unanswerable"]]
-        return {
-            "unanswerable": len(unanswerable),
-            "area under the ROC curve": area_under_curve(answerable, unanswerable),
-            "answerable kept at 5 % false answers": kept_at_false_answers(answerable, unanswerable),
+            return {}, {}
+        scores = [row["score"] for row in answerable], [row["score"] for row in unanswerable]
+        answered = [float(row["answer"] != "none") for row in answerable]
+        wrongly = [float(row["answer"] != "none") for row in unanswerable]
+        figures = {
+            "area under the ROC curve": area_under_curve(*scores),
+            "answerable kept at 5 % false answers": kept_at_false_answers(*scores),
             "answerable answered": statistics.fmean(answered),
             "unanswerable answered": statistics.fmean(wrongly),
         }
+        intervals = {
+            "area under the ROC curve": two_sample_interval(area_under_curve, *scores),
+            "answerable kept at 5 % false answers": two_sample_interval(kept_at_false_answers, *scores),
+            "answerable answered": interval(answered),
+            "unanswerable answered": interval(wrongly),
+        }
+        return {"unanswerable": len(unanswerable), **figures}, {k: list(ends) for k, ends in intervals.items()}
 
     def _latency(self) -> dict[str, float]:
         times = sorted(row["milliseconds"] for row in self.rows if row["milliseconds"] is not None)

@@ -1,6 +1,6 @@
 """Measures. Ranking measures come from `ir-measures`; the others are named functions here."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import ir_measures
 import numpy as np
@@ -62,6 +62,20 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
     sample = np.asarray(values)
     drawn = np.random.default_rng(0).integers(0, len(sample), (RESAMPLES, len(sample)))
     low, high = np.percentile(sample[drawn].mean(axis=1), [2.5, 97.5])
+    return float(low), float(high)
+
+
+def two_sample_interval(
+    statistic: Callable[[Sequence[float], Sequence[float]], float], a: Sequence[float], b: Sequence[float]
+) -> tuple[float, float]:
+    """95 % bootstrap interval of a figure of two samples, each resampled 1,000 times on its own, seed 0."""
+    rng = np.random.default_rng(0)
+    first, second = np.asarray(a), np.asarray(b)
+    values = [
+        statistic(rng.choice(first, len(first)).tolist(), rng.choice(second, len(second)).tolist())
+        for _ in range(RESAMPLES)
+    ]
+    low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 

@@ -63,7 +63,8 @@ def render(found: Evaluation, about: Mapping[str, str]) -> str:
         levels=_levels(table),
         intervals=_interval_plot(table),
         abstention=[
-            (name, value, _ABSTENTION[name]) for name, value in table["abstention"].items() if name in _ABSTENTION
+            (_ABSTENTION[name], table["abstention"][name], *ends)
+            for name, ends in table["abstention_intervals"].items()
         ],
         scores=_score_plot(found),
         bands=relevance.load(),
