@@ -469,6 +469,19 @@ def test_weights_in_a_format_that_can_hold_code_are_not_read(model: Path, tmp_pa
     assert refusal(folder).startswith(f"{folder}: cannot be loaded (")
 
 
+def test_code_that_comes_with_a_model_is_not_run(model: Path, tmp_path: Path) -> None:
+    config = json.loads((model / "config.json").read_text())
+    classes = {"AutoConfig": "own.Own", "AutoModelForSequenceClassification": "own.Own"}
+    config |= {"model_type": "own", "auto_map": classes}
+    of_transformers = copied(model, tmp_path / "config", {"config.json": json.dumps(config).encode()})
+    modules = b'[{"name": "0", "path": "", "type": "own.Own"}]'
+    of_modules = copied(model, tmp_path / "modules", {"modules.json": modules})
+    for folder in (of_transformers, of_modules):
+        (folder / "own.py").write_text(f"open({str(tmp_path / 'ran')!r}, 'w').close()\n")
+        assert refusal(folder).startswith(f"{folder}: cannot be loaded (The ")
+    assert not (tmp_path / "ran").exists()
+
+
 def test_three_labels_are_refused(tmp_path: Path) -> None:
     folder = make(tmp_path, labels=3)
     assert refusal(folder) == (f"{folder}: gives 3 labels, and one or two say whether a passage answers: {REMEDY}")
