@@ -116,7 +116,10 @@ def main(
         from pincite.evaluation import report  # only now: what draws takes its time to load
 
         asked = {"Index": str(settings.index), "Model": settings.model.name} if run is None else {"Run": str(score_run)}
-        about = {"Judgements": str(qrels or collection or dataset or judgments), **asked}
+        reranker = (
+            {"Reranker": name} if run is None and method == "pincite" and (name := settings.reranker.model) else {}
+        )
+        about = {"Judgements": str(qrels or collection or dataset or judgments), **asked, **reranker}
         _write(report_file, report.render(found, about))
     print(_text(found))
     _list(found.lost)

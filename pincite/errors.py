@@ -8,7 +8,7 @@
     ├── JudgementError        judgements, a run or a test collection cannot be read
     ├── OutputError           a file that was asked for cannot be written
     ├── QuestionError         nothing can be searched for with this question
-    ├── ModelError            the model is missing, altered or does not fit
+    ├── ModelError            a model is missing, altered or does not fit
     └── StorageError          the index cannot be used
         ├── IndexMissing      there is none yet
         ├── IndexMismatch     built by other settings, another format or another corpus
@@ -53,7 +53,7 @@ class QuestionError(PinciteError):
 
 
 class ModelError(PinciteError):
-    """The embedding model is missing, altered or of a kind that cannot be used."""
+    """A model is missing, altered or of a kind that cannot be used."""
 
 
 class StorageError(PinciteError):

@@ -36,10 +36,12 @@ class Features:
     """Share of the question's inverse document frequency whose terms the passage holds, 0 to 1."""
     proximity: float
     """How near to each other pairs of the question's terms stand, 0 to 1: 1 where all are neighbours."""
+    reranker: float | None = None
+    """Log-odds by the cross-encoder; None where none has read the passage."""
 
     def as_dict(self) -> dict[str, float]:
-        """Name → value, in the order of the class."""
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Name → value, in the order of the class, without what is not known."""
+        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
 
 
 @dataclass(frozen=True, slots=True)

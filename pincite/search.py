@@ -14,6 +14,9 @@ from pincite.settings import Settings
 from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Recipe, Snapshot, StoredPassage, lexical
 from pincite.types import Answer, Hit, Place
 
+RERANKED = 50
+"""Hits that a reranker reads."""
+
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Scored:
@@ -30,7 +33,7 @@ class Scored:
 class Searcher:
     """Answers questions from one index. Safe to share between threads.
 
-    The model is loaded once; the index is followed from generation to generation.
+    The model is loaded once, a reranker with the first question; the index is followed from generation to generation.
     """
 
     def __init__(self, settings: Settings, embedder: Embedder | None = None, weights: Relevance | None = None) -> None:
@@ -41,6 +44,7 @@ class Searcher:
         self.settings = settings
         self.relevance = weights or relevance.load()
         self.embedder = embedder or embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
+        self.reranker = embedding.open_reranker(name) if (name := settings.reranker.model) else None
         self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
 
     def search(self, question: str, count: int | None = None) -> Answer:
@@ -74,7 +78,7 @@ class Searcher:
                 if len(ranked) >= count or fetched >= question.passages:
                     break
                 fetched *= 4  # many copies of a few passages were folded
-            hits = self._hits(ranked[:count], question)
+            hits = self._hits(self.rerank(query, ranked)[:count], question)
             generation = snapshot.generation.manifest.generation
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
@@ -108,7 +112,24 @@ class Searcher:
             Scored(stored, candidate, features, order(features), self.relevance.probability_of(features))
             for (stored, candidate), features in zip(candidates, judged, strict=True)
         ]
-        return sorted(scored, key=lambda s: (-s.order, s.stored.passage.source, s.stored.passage.start))
+        return sorted(scored, key=_best_first)
+
+    def rerank(self, query: Query, ranked: Sequence[Scored]) -> Sequence[Scored]:
+        """The best `RERANKED` as the reranker has them, the rest below; all as they are where there is none.
+
+        The order was fitted by softmax, so it is log-odds but for a constant that all passages of a
+        question share: those of the reranker are added. Its scale is its own, so it says nothing
+        of how likely the first passage answers, or the second: the probabilities stay with the ranks.
+        """
+        if self.reranker is None:
+            return ranked
+        head = ranked[:RERANKED]
+        log_odds = self.reranker.score(query.text, [scored.stored.passage for scored in head])
+        moved = sorted(
+            (_reranked(scored, float(found)) for scored, found in zip(head, log_odds, strict=True)), key=_best_first
+        )
+        kept = [dataclasses.replace(s, probability=at.probability) for s, at in zip(moved, head, strict=True)]
+        return [*kept, *ranked[RERANKED:]]
 
     def _hits(self, ranked: Sequence[Scored], question: Question) -> tuple[Hit, ...]:
         hits: list[Hit] = []
@@ -135,6 +156,16 @@ class Searcher:
                 )
             )
         return tuple(hits)
+
+
+def _best_first(scored: Scored) -> tuple[float, str, int]:
+    """What hits are sorted by."""
+    return -scored.order, scored.stored.passage.source, scored.stored.passage.start
+
+
+def _reranked(scored: Scored, log_odds: float) -> Scored:
+    features = dataclasses.replace(scored.features, reranker=log_odds)
+    return dataclasses.replace(scored, features=features, order=scored.order + log_odds)
 
 
 def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Question:

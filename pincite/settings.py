@@ -39,6 +39,13 @@ class Search(_Table):
     """Passages fetched by vector, and again by words, before they are ranked."""
 
 
+class Reranker(_Table):
+    """What reads question and passage together, before hits are shown."""
+
+    model: str = ""
+    """A sentence-transformers cross-encoder, by name or path; empty: none."""
+
+
 class Sync(_Table):
     """How a corpus folder is taken in."""
 
@@ -54,6 +61,7 @@ class Settings(_Table):
     model: Model = Model()
     passages: Passages = Passages()
     search: Search = Search()
+    reranker: Reranker = Reranker()
     sync: Sync = Sync()
 
     @classmethod

@@ -1,13 +1,13 @@
 """Why a passage stands where it stands for a question, stage by stage."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from pincite import citation
 from pincite.errors import QuestionError
 from pincite.query import parse
-from pincite.relevance import Relevance
-from pincite.search import Scored, Searcher, fold, question_of
+from pincite.relevance import Features, Relevance
+from pincite.search import RERANKED, Scored, Searcher, fold, question_of
 from pincite.storage import Snapshot
 from pincite.types import Passage, Place
 
@@ -40,6 +40,8 @@ class Trace:
     band: str
     reasons: tuple[Reason, ...]
     """Against the first hit, what weighs most first; empty for the first hit itself."""
+    is_below_reranked: bool = False
+    """Whether its hit stands below those that a reranker reads, whatever the reasons add up to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,8 @@ def _stages(trace: Trace) -> list[str]:
         lines.append(f"folded into hit {trace.rank}, which has the same words: {trace.folded_into}")
     else:
         lines.append(f"rank {trace.rank}")
+    if trace.is_below_reranked:
+        lines.append(f"below the {RERANKED} hits that the reranker reads")
     return [*lines, f"probability {trace.score:.2f}, {trace.band}"]
 
 
@@ -101,8 +105,9 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
         missing = snapshot.passages([id_ for id_, _ in expected if id_ not in found])
         left_out = [(stored, searcher.candidate(snapshot, stored, question)) for stored in missing]
     # What was not ranked is judged as if it had been; what was keeps its own figures.
-    judged = {scored.stored.id: scored for scored in [*searcher.rank(question, [*candidates, *left_out]), *ranked]}
-    hits = fold(ranked)
+    hits = searcher.rerank(query, fold(ranked))
+    known = [*searcher.rank(question, [*candidates, *left_out]), *ranked, *hits]
+    judged = {scored.stored.id: scored for scored in known}
     traces = [
         _trace(
             judged[id_],
@@ -131,7 +136,7 @@ def _position(ids: list[int], id_: int) -> int | None:
 
 def _trace(
     scored: Scored,
-    hits: list[Scored],
+    hits: Sequence[Scored],
     is_candidate: bool,
     found: tuple[int | None, int | None],
     relevance: Relevance,
@@ -141,6 +146,9 @@ def _trace(
     place = Place(passage.source, passage.start, passage.end)
     at = next((n for n, hit in enumerate(hits, 1) if hit.stored.id == scored.stored.id or place in hit.also), None)
     hit = hits[at - 1] if at else None
+    features = replace(scored.features, reranker=hit.features.reranker) if hit else scored.features
+    is_reranked = bool(hits) and hits[0].features.reranker is not None
+    weights = relevance.order_weights(passages) | ({"reranker": 1.0} if features.reranker is not None else {})
     return Trace(
         citation=citation.cite(passage),
         by_vector=found[0],
@@ -150,14 +158,15 @@ def _trace(
         folded_into=citation.cite(hit.stored.passage) if hit and place in hit.also else None,
         score=scored.probability,
         band=relevance.band(scored.probability),
-        reasons=_reasons(scored, hits[0], relevance.order_weights(passages)) if hits and at != 1 else (),
+        reasons=_reasons(features, hits[0].features, weights) if hits and at != 1 else (),
+        is_below_reranked=hit is not None and is_reranked and features.reranker is None,
     )
 
 
-def _reasons(scored: Scored, first: Scored, weights: Mapping[str, float]) -> tuple[Reason, ...]:
+def _reasons(expected: Features, first: Features, weights: Mapping[str, float]) -> tuple[Reason, ...]:
     reasons = [
         Reason(name, mine, theirs, weight * (theirs - mine))
         for name, weight in weights.items()
-        for mine, theirs in [(getattr(scored.features, name), getattr(first.features, name))]
+        for mine, theirs in [(getattr(expected, name), getattr(first, name))]
     ]
     return tuple(sorted(reasons, key=lambda reason: -abs(reason.gap)))
