@@ -24,13 +24,13 @@ from pincite.evaluation import Collection, JudgedQuery, draw
 from pincite.evaluation.index import open_index
 from pincite.evaluation.measures import overlaps
 from pincite.query import parse
-from pincite.relevance import Features
 from pincite.search import Searcher, question_of
 from pincite.settings import Passages, Settings
 from pincite.storage import Snapshot, lexical
 from pincite.types import Passage, Place
 
-FEATURES = tuple(Features.__slots__)
+FEATURES = ("cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity")
+"""Of the order; a reranker's is not among them."""
 DEPTH = 100
 TRAINING = ("scifact-train", "covidqa-articles", "squad-dev", "clapnq-dev", "pubmedqa", "medquad")
 """What weights are fitted on."""
