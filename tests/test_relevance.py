@@ -118,6 +118,7 @@ def test_the_weight_of_all_pairs_by_hand() -> None:
 
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.floats(0, 20), max_size=12))
+@hypothesis_settings(deadline=None)
 def test_the_weight_of_all_pairs_is_that_of_a_loop_over_them(idf: dict[str, float]) -> None:
     expected = 0.0
     for first in idf:
@@ -194,6 +195,7 @@ def test_proximity_is_a_loop_over_all_pairs_and_stays_between_0_and_1(
 
 
 @given(occurrences(), st.integers(0, 1000))
+@hypothesis_settings(deadline=None)
 def test_proximity_is_the_same_backwards_and_wherever_the_passage_begins(
     made: tuple[list[tuple[int, str]], dict[str, float]], shift: int
 ) -> None:
@@ -205,6 +207,7 @@ def test_proximity_is_the_same_backwards_and_wherever_the_passage_begins(
 
 
 @given(IDFS)
+@hypothesis_settings(deadline=None)
 def test_proximity_is_1_where_each_two_terms_stand_side_by_side_somewhere(idf: dict[str, float]) -> None:
     side_by_side = list(enumerate(term for pair in combinations(idf, 2) for term in pair))
     assert proximity(side_by_side, idf, pair_weight(idf)) == pytest.approx(1 if len(idf) > 1 else 0)
