@@ -383,11 +383,14 @@ def test_a_damaged_catalog_is_named_by_every_command_and_left_alone(indexed: Set
 
 def test_an_index_of_another_format(indexed: Settings) -> None:
     with Catalog(indexed.index, writable=True) as catalog, catalog.writing():
-        catalog.set_meta("format", "2")
+        catalog.set_meta("format", "1")
+        recipe = json.loads(catalog.meta("recipe"))
+        del recipe["projection"]  # which that format did not have
+        catalog.set_meta("recipe", json.dumps(recipe | {"format": 1}))
     before = everything(indexed.index)
     for command in ([*INGEST, indexed.corpus], [*PINCITE, "search", "zebra"], [*PINCITE, "doctor"]):
         assert refusal(run(*command, "--index", indexed.index)) == (
-            f"{indexed.index}: index of format 2, this version reads 1: move the folder away and run python ingest.py"
+            f"{indexed.index}: index of format 1, this version reads 2: move the folder away and run python ingest.py"
         )
     assert everything(indexed.index) == before
 

@@ -240,7 +240,7 @@ def test_another_format_is_refused_with_both_versions(folder: Path) -> None:
     with pytest.raises(IndexMismatch) as refused:
         Catalog(folder)
     assert str(refused.value) == (
-        f"{folder}: index of format 99, this version reads 1: move the folder away and run python ingest.py"
+        f"{folder}: index of format 99, this version reads 2: move the folder away and run python ingest.py"
     )
 
 

@@ -1,10 +1,15 @@
 """Hop 6: hit → citation and marked sentence."""
 
+import re
+from collections.abc import Sequence
+
 import numpy as np
 import pytest
 
 from pincite.citation import cite, display_title, mark
-from pincite.relevance import TermStatistics
+from pincite.embedding import Embedder, codes
+from pincite.query import parse
+from pincite.relevance import Candidate, Question, TermStatistics
 from pincite.types import Passage, Span
 
 
@@ -48,39 +53,116 @@ def test_without_a_title_the_files_name_is_shown() -> None:
     assert display_title(passage(title="Is it legal?")) == "Is it legal?"
 
 
-# Marks. The question has two terms, of which one is in 1 of 9 passages and one in 4.
+# Marks, with vectors whose cosines can be told by hand: ±1 / √80 in each of 80 components, minus in
+# the first n. The cosine of two is 1 − |m − n| / 40, and a code holds each exactly.
 
-QUESTION = np.array([1.0, 0.0], dtype=np.float32)
-STATISTICS = TermStatistics(passages=9, mean_terms=10, frequencies={"dose": 1, "legal": 4})
+
+def line(*minuses: int) -> np.ndarray:
+    return np.array([[-1.0] * n + [1.0] * (80 - n) for n in minuses], np.float32).reshape(-1, 80) / np.float32(80**0.5)
+
+
+def asked(tokens: Sequence[int], weights: Sequence[float], asking: Sequence[float]) -> Question:
+    vector = np.array([1, 0], np.float32)
+    return Question(vector, line(*tokens), line(0)[0], np.array(weights), np.array(asking), {"dose": 1.0}, 9)
+
+
 TEXT = "The dose is low. It is legal. None of it."
 SENTENCES = ((0, 16), (17, 29), (30, 41))
 
 
-def marked(cosines: list[float]) -> tuple[str, ...]:
-    vectors = np.array([[cosine, (1 - cosine**2) ** 0.5] for cosine in cosines], dtype=np.float32)
-    found = Passage("a.md", 0, len(TEXT), TEXT, sentences=SENTENCES)
-    return tuple(TEXT[start:end] for start, end in mark(found, vectors, QUESTION, STATISTICS))
+def marked(question: Question, *sentences: Sequence[int]) -> tuple[str, ...]:
+    """What is marked where the tokens of each sentence point to these places, after two of the context line."""
+    tokens = [0, 0, *(place for sentence in sentences for place in sentence)]  # as near as can be, and no sentence's
+    ends = np.cumsum([2, *map(len, sentences)])
+    ranges = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.uint16)
+    candidate = Candidate("a.md", np.array([1, 0], np.float32), codes.encode(line(*tokens)), ranges, [])
+    found = Passage("a.md", 0, len(TEXT), TEXT, sentences=SENTENCES[: len(sentences)])
+    return tuple(TEXT[start:end] for start, end in mark(found, candidate, question))
 
 
-def test_the_sentence_nearest_to_the_question_is_marked() -> None:
-    assert marked([0.1, 0.2, 0.9]) == ("None of it.",)
+def test_the_sentence_whose_tokens_come_nearest_is_marked() -> None:
+    question = asked((0, 40), (0.75, 0.25), (0, 0))
+    # Cosines, 1 − distance / 40. The best of each of the question's tokens, weighed:
+    #   tokens at 20, 60:  .75 · .5 + .25 · .5   = .5
+    #   at 10, 70:         .75 · .75 + .25 · .25 = .625   (40 is 30 from either)
+    #   at 30:             .75 · .25 + .25 · .75 = .375
+    assert marked(question, (20, 60), (10, 70), (30,)) == ("It is legal.",)
+    # More tokens that are far away take nothing from the near ones: no mean here.
+    assert marked(question, (20, 60), (10, 70, 80, 80, 80), (30, 30)) == ("It is legal.",)
+    # At 0: .75 · 1 + .25 · 0 = .75
+    assert marked(question, (20, 60), (10, 70), (0,)) == ("None of it.",)
 
 
-def test_words_of_the_question_count_half_of_what_likeness_does() -> None:
-    # idf: dose ln(1 + 8.5/1.5) = 1.897, legal ln(1 + 5.5/4.5) = .799; shares .704 and .296.
-    # The first sentence gets .30 + .352 = .652, the second .45 + .148 = .598, the third .64.
-    assert marked([0.30, 0.45, 0.64]) == ("The dose is low.",)
-    # Now the third has .66, and .65 is more than .30 + .352 only by .66 − .652 = .008.
-    assert marked([0.30, 0.45, 0.66]) == ("None of it.",)
-    assert marked([0.30, 0.51, 0.64]) == ("It is legal.",)  # .51 + .148 = .658
+def test_words_that_ask_weigh_three_tenths_and_tip_the_balance() -> None:
+    # “When” at 80, “ferry” at 0. The first sentence names the ferry; its other token, at 40, is no nearer to
+    # “when” than chance. The second has a date, at 80, and something like a ferry. The third has neither.
+    sentences = (0, 40), (11, 80), (40,)
+    when = asked((80, 0), (0, 1), (1, 0))
+    # The first: 1 + .3 · 0 = 1. The second: 1 − 11/40 + .3 · 1 = 1.025.
+    assert marked(when, *sentences) == ("It is legal.",)
+    # Without “when”, 1 against .725.
+    assert marked(asked((80, 0), (0, 1), (0, 0)), *sentences) == ("The dose is low.",)
+    # At 13 it is too far: 1 − 13/40 + .3 = .975.
+    assert marked(when, (0, 40), (13, 80), (40,)) == ("The dose is low.",)
 
 
 def test_of_equals_the_first_is_marked() -> None:
-    found = Passage("a.md", 0, 9, "One. Two.", sentences=((0, 4), (5, 9)))
-    alike = np.array([[1.0, 0.0], [1.0, 0.0]], dtype=np.float32)
-    assert mark(found, alike, QUESTION, STATISTICS) == ((0, 4),)
+    question = asked((0,), (1,), (0,))
+    assert marked(question, (10,), (10,), (70,)) == ("The dose is low.",)
+    assert marked(question, (70,), (10,), (10,)) == ("It is legal.",)
+
+
+def test_a_sentence_of_which_the_tokenizer_left_nothing_is_marked_only_where_there_is_no_other() -> None:
+    question = asked((0,), (1,), (0,))
+    assert marked(question, (), (79,), ()) == ("It is legal.",)  # cosine −.975, and that of nothing counts −1
+    assert marked(question, (), (), ()) == ("The dose is low.",)
+
+
+def test_a_question_without_tokens_marks_the_first_sentence() -> None:
+    assert marked(asked((), (), ()), (10,), (20,), (30,)) == ("The dose is low.",)
 
 
 def test_a_passage_without_sentences_has_no_mark() -> None:
     found = Passage("a.md", 0, 9, "One. Two.")
-    assert mark(found, np.empty((0, 2), dtype=np.float32), QUESTION, STATISTICS) == ()
+    ranges = np.empty((0, 2), np.uint16)
+    candidate = Candidate("a.md", np.array([1, 0], np.float32), codes.encode(line(3, 4)), ranges, [])
+    assert mark(found, candidate, asked((0,), (1,), (0,))) == ()
+
+
+# Marks with the real model
+
+
+FERRY = (
+    "The Harwich ferry was built in a Danish yard. It entered service on 14 March 1998. Its captain is Anna Holm."
+    " It carries four hundred passengers. Tickets cost twelve pounds. Dogs must stay on the car deck."
+)
+
+
+@pytest.fixture(scope="module")
+def ferry(embedder: Embedder) -> tuple[Passage, Candidate]:
+    sentences = tuple(match.span() for match in re.finditer(r"\S[^.]*\.", FERRY))
+    passage = Passage("ferry.txt", 0, len(FERRY), FERRY, sentences=sentences)
+    ((_, made),) = embedder.embed_passages([passage])
+    assert len(made.sentences) == 6
+    return passage, Candidate(passage.source, made.vector, made.tokens, made.sentences, [])
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("When was it put into service?", "It entered service on 14 March 1998."),
+        ("Who commands the ship?", "Its captain is Anna Holm."),
+        ("How many people fit on board?", "It carries four hundred passengers."),
+        ("What is the price of a ticket?", "Tickets cost twelve pounds."),
+        ("May I take my dog along?", "Dogs must stay on the car deck."),
+        ("Where was the ferry built?", "The Harwich ferry was built in a Danish yard."),
+    ],
+)
+def test_the_sentence_that_answers_is_marked(
+    embedder: Embedder, ferry: tuple[Passage, Candidate], text: str, expected: str
+) -> None:
+    passage, candidate = ferry
+    query = parse(text)
+    statistics = TermStatistics(100, dict.fromkeys(query.terms, 3))
+    question = Question.of(query, embedder.embed_query(query.text), statistics)
+    assert [FERRY[start:end] for start, end in mark(passage, candidate, question)] == [expected]

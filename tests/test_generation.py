@@ -1,5 +1,6 @@
 """Generations: what is derived is shared, swept, checked when it is opened, and made again when damaged."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -17,7 +18,7 @@ import tantivy
 
 from pincite import embedding
 from pincite.doctor import examine
-from pincite.embedding import Embedder
+from pincite.embedding import Embedder, codes
 from pincite.search import Searcher, as_json
 from pincite.settings import Settings
 from pincite.storage import Catalog, IndexFolder, SegmentReader, dense, lexical
@@ -80,9 +81,10 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
     assert manifest == {
         "generation": 1,
         "recipe": {
-            "format": 1,
+            "format": 2,
             "model": "all-MiniLM-L6-v2",
             "weights_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+            "projection": hashlib.sha256(Path(codes.__file__).with_name("projection.npy").read_bytes()).hexdigest(),
             "passage_tokens": 128,
             "analyzer": lexical.ANALYZER,
         },
@@ -148,7 +150,7 @@ def test_the_nearest_by_vector_are_those_that_numpy_finds(animals: Settings, emb
     reader = SegmentReader(IndexFolder(animals.index).vectors)
     matrix = np.stack([reader.read(one.location, one.key).vector for one in passages if one.location])
     reader.close()
-    question = embedder.embed_query("which animal eats grass?")
+    question = embedder.embed_query("which animal eats grass?").vector
     order = np.argsort(-(matrix @ question))
 
     found = dense.DenseIndex(current(animals) / "dense").search(question, 4)
@@ -246,7 +248,7 @@ def test_a_generation_that_is_read_is_not_swept(
         passages = list(held.catalog.all_passages())
         assert [stored.passage.text for stored in passages] == old
         assert all(held.record(stored) is not None for stored in passages)
-        nearest = held.generation.dense.search(embedder.embed_query("zebra"), 99)
+        nearest = held.generation.dense.search(embedder.embed_query("zebra").vector, 99)
         assert sorted(nearest) == [stored.id for stored in passages]
         assert held.generation.manifest.generation == 1
     sync(animals, embedder=embedder)

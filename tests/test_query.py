@@ -6,7 +6,8 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pincite.errors import QuestionError
-from pincite.query import MAX_CHARACTERS, Query, parse
+from pincite.query import MAX_CHARACTERS, Query, Word, parse
+from pincite.storage import lexical
 
 
 def refusal(question: str) -> str:
@@ -95,3 +96,54 @@ def test_anything_typed_is_a_query_with_terms_or_one_line(question: str) -> None
     assert query.text == " ".join(question.split())
     assert query.terms
     assert len(set(query.terms)) == len(query.terms)
+
+
+# Its words
+
+
+def test_every_word_has_its_place_its_terms_and_whether_it_asks() -> None:
+    text = "How many doses, since WHEN?"
+    assert parse(text).words() == [
+        Word((0, 3), ("how",), True),
+        Word((4, 8), ("mani",), True),
+        Word((9, 14), ("dose",), False),
+        Word((16, 21), ("sinc",), False),
+        Word((22, 26), ("when",), True),
+    ]
+
+
+def test_words_are_told_apart_as_they_are_written() -> None:
+    query = parse("ketamine's R-ketamine  0.5 mg_per_kg naïve 東京")
+    shown = [(query.text[start:end], word.terms) for word in query.words() for start, end in [word.span]]
+    assert shown == [
+        ("ketamine", ("ketamin",)),
+        ("s", ("s",)),
+        ("R", ("r",)),
+        ("ketamine", ("ketamin",)),
+        ("0", ("0",)),
+        ("5", ("5",)),
+        ("mg_per_kg", ("mg", "per", "kg")),
+        ("naïve", ("naiv",)),
+        ("東京", ("東京",)),
+    ]
+
+
+def test_only_whole_words_ask() -> None:
+    words = parse("Whatever somewhat howling, whose oldest years are many? Ketamine").words()
+    assert [word.terms[0] for word in words if word.is_asking] == ["whose", "mani"]
+
+
+@hypothesis_settings(deadline=None, max_examples=300)
+@given(st.text(st.characters(), max_size=200))
+def test_the_words_of_anything_typed_stand_in_order_and_hold_no_white_space(question: str) -> None:
+    try:
+        query = parse(question)
+    except QuestionError:
+        return
+    end = 0
+    for word in query.words():
+        assert end <= word.span[0] < word.span[1] <= len(query.text)
+        end = word.span[1]
+        written = query.text[word.span[0] : end]
+        assert not any(character.isspace() for character in written)
+        assert list(word.terms) == lexical.terms(written)

@@ -2,9 +2,10 @@
 
 import dataclasses
 import json
+import math
+import re
 import threading
-from collections import Counter
-from itertools import pairwise
+from itertools import combinations, pairwise
 from pathlib import Path
 
 import numpy as np
@@ -15,9 +16,9 @@ from pincite.citation import cite
 from pincite.embedding import Embedder
 from pincite.errors import IndexMissing, QuestionError
 from pincite.query import parse
-from pincite.relevance import TermStatistics, bm25, bm25_bound, idf_share
 from pincite.search import as_json
-from pincite.storage import lexical
+from pincite.storage import Catalog, IndexFolder, lexical
+from pincite.storage.vectors import segment_path
 from pincite.sync import sync
 from pincite.types import Answer, Place
 
@@ -107,27 +108,67 @@ def test_scores_never_rise_and_bands_follow_them(searcher: Searcher, question: s
     assert orders == sorted(orders, reverse=True)
 
 
-def test_every_hit_has_every_feature_exactly_however_it_was_found(searcher: Searcher, embedder: Embedder) -> None:
-    question = "How fast does ketamine work?"
-    answer = searcher.search(question, 50)
-    vector, terms = embedder.embed_query(question), parse(question).terms
+def decoded(tokens: np.ndarray) -> np.ndarray:
+    """Unit vectors of codes: the low halves of the bytes, then the high ones, less 7½."""
+    steps = np.hstack([tokens % 16, tokens // 16]) - 7.5
+    return steps / np.linalg.norm(steps, axis=1, keepdims=True)
+
+
+@pytest.mark.parametrize("question", ["How fast does ketamine work?", QUESTIONS[4], QUESTIONS[7], "Ozempic xyzzy"])
+def test_every_hit_has_every_feature_exactly_however_it_was_found(
+    searcher: Searcher, embedder: Embedder, question: str
+) -> None:
+    hits = {(hit.passage.source, hit.passage.start): hit for hit in searcher.search(question, 50).hits}
+    asked, query = embedder.embed_query(question), parse(question)
     with searcher.index.snapshot() as snapshot:
         every = list(snapshot.catalog.all_passages())
-    counted = [lexical.terms(stored.passage.indexed_text) for stored in every]
-    frequencies = {term: sum(term in found for found in counted) for term in terms}
-    statistics = TermStatistics(len(every), sum(map(len, counted)) / len(every), frequencies)
-    where = [(stored.passage.source, stored.passage.start) for stored in every]
-    scores = {place: bm25(Counter(found), len(found), statistics) for place, found in zip(where, counted, strict=True)}
-    shares = {place: idf_share(Counter(found), statistics) for place, found in zip(where, counted, strict=True)}
-    for hit in answer.hits:
-        ((_, made),) = embedder.embed_passages([hit.passage])
-        score = scores[hit.passage.source, hit.passage.start]
+        records = {stored.id: snapshot.record(stored) for stored in every}
+    counted = {stored.id: lexical.terms(stored.passage.indexed_text) for stored in every}
+    held = {term: sum(term in found for found in counted.values()) for term in query.terms}
+    idf = {term: math.log(1 + (len(every) - n + 0.5) / (n + 0.5)) for term, n in held.items()}
+    # What each of the question's tokens counts for: its word's idf, in equal parts.
+    weights = np.zeros(len(asked.tokens))
+    for word in re.finditer(r"\w+", question):
+        own = [row for row, (start, end) in enumerate(asked.spans) if word.start() <= start and end <= word.end()]
+        weights[own] = max((idf.get(term, 0) for term in lexical.terms(word[0])), default=0) / len(own)
+    weights /= weights.sum()
+    pairs = list(combinations(query.terms, 2))
+    seen = 0
+    for stored in every:
+        if (hit := hits.get((stored.passage.source, stored.passage.start))) is None:
+            continue
+        seen += 1
+        terms, record = counted[stored.id], records[stored.id]
+        tokens = decoded(record.tokens)
+        places = {term: [place for place, other in enumerate(terms) if other == term] for term in query.terms}
+        nearness = 0.0
+        for a, b in pairs:
+            distance = min((abs(x - y) for x in places[a] for y in places[b]), default=99)
+            nearness += min(idf[a], idf[b]) / distance if distance <= 16 else 0
         assert hit.features == {
-            "cosine": pytest.approx(float(made.vector @ vector), abs=0.005),
-            "sentence_cosine": pytest.approx(float(np.max(made.sentences @ vector)), abs=0.02),
-            "bm25_bound": pytest.approx(score / bm25_bound(statistics), abs=1e-9),
-            "idf_share": pytest.approx(shares[hit.passage.source, hit.passage.start], abs=1e-9),
+            "cosine": pytest.approx(float(record.vector @ asked.vector), abs=1e-5),
+            "sentence_cosine": pytest.approx(
+                max(float((tokens[first:last] @ asked.projected).mean()) for first, last in record.sentences), abs=1e-5
+            ),
+            "token_similarity": pytest.approx(
+                sum(weight * max(tokens @ token) for weight, token in zip(weights, asked.tokens, strict=True)), abs=1e-5
+            ),
+            "idf_share": pytest.approx(
+                sum(idf[term] for term in query.terms if places[term]) / sum(idf.values()), abs=1e-9
+            ),
+            "proximity": pytest.approx(nearness / sum(min(idf[a], idf[b]) for a, b in pairs) if pairs else 0, abs=1e-9),
         }
+    assert seen == 50
+
+
+def test_the_records_are_what_the_model_makes_of_the_stored_texts(searcher: Searcher, embedder: Embedder) -> None:
+    for hit in searcher.search("How fast does ketamine work?", 20).hits:
+        ((_, made),) = embedder.embed_passages([hit.passage])
+        asked = embedder.embed_query("How fast does ketamine work?")
+        tokens = decoded(made.tokens)
+        assert hit.features["cosine"] == pytest.approx(float(made.vector @ asked.vector), abs=0.005)
+        best = max(float((tokens[first:last] @ asked.projected).mean()) for first, last in made.sentences)
+        assert hit.features["sentence_cosine"] == pytest.approx(best, abs=0.02)
 
 
 def test_the_json_has_exactly_the_keys_of_the_contract(searcher: Searcher) -> None:
@@ -147,7 +188,9 @@ def test_the_json_has_exactly_the_keys_of_the_contract(searcher: Searcher) -> No
         assert len(hit["text"]) == hit["end"] - hit["start"]
         ((start, end),) = hit["marks"]
         assert 0 <= start < end <= len(hit["text"])
-        assert list(hit["features"]) == ["cosine", "sentence_cosine", "bm25_bound", "idf_share"]
+        assert list(hit["features"]) == [
+            "cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity",
+        ]  # fmt: skip
 
 
 def test_the_json_of_a_hit_complete(settings: Settings, embedder: Embedder) -> None:
@@ -170,6 +213,84 @@ def test_the_json_of_a_hit_complete(settings: Settings, embedder: Embedder) -> N
 
 
 # Order, ties and repetitions
+
+
+@pytest.mark.parametrize("feature", ["cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity"])
+def test_weights_that_are_given_order_and_judge_by_themselves(
+    sample: Settings, embedder: Embedder, feature: str
+) -> None:
+    weights = relevance.Relevance(
+        order=relevance.Weights(0.0, {feature: 2.0}),
+        probability=relevance.Weights(-1.0, {feature: 3.0}),
+        strong=0.7,
+        weak=0.4,
+    )
+    hits = Searcher(sample, embedder, weights).search("How fast does ketamine work for pain?", 40).hits
+    values = [hit.features[feature] for hit in hits]
+    assert values == sorted(values, reverse=True)
+    assert values[0] > values[-1]
+    # What ties stands by source and start.
+    keys = [(-value, hit.passage.source, hit.passage.start) for value, hit in zip(values, hits, strict=True)]
+    assert keys == sorted(keys)
+    expected = [1 / (1 + math.exp(1 - 3 * value)) for value in values]
+    assert [hit.score for hit in hits] == pytest.approx(expected)
+    bands = ["strong" if score >= 0.7 else "weak" if score >= 0.4 else "none" for score in expected]
+    assert [hit.band for hit in hits] == bands
+
+
+def test_no_weights_are_those_that_ship(sample: Settings, embedder: Embedder, searcher: Searcher) -> None:
+    assert searcher.relevance == relevance.load()
+    given = Searcher(sample, embedder, relevance.load())
+    assert without_time(given.search(QUESTIONS[0])) == without_time(searcher.search(QUESTIONS[0]))
+
+
+def test_a_damaged_record_is_made_again_and_the_answer_is_the_same(settings: Settings, embedder: Embedder) -> None:
+    texts = {
+        "a.md": "# Ferries\n\nThe ferry to Harwich sails daily. It entered service on 14 March 1998.\n",
+        "b.md": "# Trains\n\nTrains run hourly. A bicycle costs six pounds.\n",
+        "c.md": "# Dogs\n\nA dog travels free of charge. Cats do not travel.\n",
+    }
+    searcher = indexed(settings, embedder, texts)
+    questions = ("When did the ferry enter service?", "What does a dog cost?")
+    before = [searcher.search(question) for question in questions]
+    segment = segment_path(IndexFolder(settings.index).vectors, 1)
+    whole = segment.read_bytes()
+    with Catalog(settings.index) as catalog:
+        records = list(catalog.locations().values())
+    assert len(records) == 3
+    for damaged in records:
+        middle = damaged.offset + damaged.length // 2
+        segment.write_bytes(whole[:middle] + bytes([whole[middle] ^ 1]) + whole[middle + 1 :])
+        for question, expected in zip(questions, before, strict=True):
+            found = searcher.search(question)
+            assert places(found) == places(expected)
+            for hit, sound in zip(found.hits, expected.hits, strict=True):
+                assert (hit.marks, hit.band, hit.citation) == (sound.marks, sound.band, sound.citation)
+                # The vector comes from the model and not from float16, in another batch than before.
+                assert hit.features == pytest.approx(sound.features, abs=0.01)
+    segment.write_bytes(whole)
+    assert [without_time(searcher.search(q)) for q in questions] == [without_time(answer) for answer in before]
+
+
+@pytest.mark.parametrize(
+    ("question", "expected"),
+    [
+        ("When did the ferry enter service?", "It entered service on 14 March 1998."),
+        ("Who is the captain?", "Its captain is Anna Holm."),
+        ("How much is a ticket?", "Tickets cost twelve pounds."),
+    ],
+)
+def test_the_sentence_that_answers_is_marked(
+    settings: Settings, embedder: Embedder, question: str, expected: str
+) -> None:
+    text = (
+        "The Harwich ferry was built in a Danish yard. It entered service on 14 March 1998."
+        " Its captain is Anna Holm. Tickets cost twelve pounds."
+    )
+    others = {"b.txt": "Trains run hourly.", "c.txt": "Bread rises slowly in the cold."}
+    (hit, *_) = indexed(settings, embedder, {"a.txt": text, **others}).search(question).hits
+    assert hit.passage.source == "a.txt"
+    assert [hit.passage.text[start:end] for start, end in hit.marks] == [expected]
 
 
 def test_the_passage_that_answers_comes_first(settings: Settings, embedder: Embedder) -> None:

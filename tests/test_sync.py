@@ -1,5 +1,7 @@
 """Sync: what is reported is what was done, nothing is embedded twice, and what looks like an accident is refused."""
 
+import hashlib
+import json
 import os
 import shutil
 import signal
@@ -14,14 +16,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from pincite.doctor import examine
-from pincite.embedding import Embedder, Embedding
+from pincite.embedding import Embedder, Embedding, codes
 from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError
 from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings
@@ -514,24 +515,21 @@ def test_a_lost_segment_is_embedded_again_by_the_next_sync_and_then_forgotten(
     (settings.corpus / "07.md").unlink()  # its record is dead, and too little for compaction
     sync(settings, embedder=watched)
     before, path = answers(settings, watched), segment(settings)
+    # After the eight bytes of the segment's mark, eight records: of as many tokens, so of one size.
+    record, rest = divmod(path.stat().st_size - 8, 8)
+    assert rest == 0
     if what == "missing":
         path.unlink()
     else:
-        os.truncate(path, 2000)
+        os.truncate(path, 8 + 2 * record + record // 2)
     assert_alike(answers(settings, watched), before)
     watched.asked.clear()
 
     done = sync(settings, embedder=watched)
-    lost = 7 if what == "missing" else 7 - surviving()
+    lost = 7 if what == "missing" else 5
     assert (done.embedded, len(watched.asked), done.generation) == (lost, lost, 3)
     assert (answers(settings, watched), examine(settings).problems) == (before, [])
     assert sync(settings, embedder=watched).generation == 3  # and all is well again
-
-
-def surviving() -> int:
-    """How many records of one size, after the eight bytes of the segment's mark, lie whole within 2000 bytes."""
-    record = vectors.encode(vectors.Record(b"k" * 32, np.zeros(384, np.float32), np.zeros((1, 384), np.float32)))
-    return (2000 - 8) // len(record)
 
 
 def test_compaction_past_three_tenths_keeps_every_vector(settings: Settings, watched: Watched) -> None:
@@ -749,6 +747,32 @@ def test_another_passage_size_is_refused_with_both_values_and_the_command(
     assert_equals_a_fresh_index(smaller, watched, tmp_path / "fresh")
 
 
+def test_an_index_of_another_projection_is_refused_and_a_rebuild_takes_the_new_one(
+    settings: Settings, embedder: Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings.corpus, notes(3))
+    with monkeypatch.context() as patched:
+        patched.setattr(codes, "PUBLISHED_SHA256", "another's")  # so that the default model gets random signs
+        sync(settings, embedder=Embedder(embedder.files, embedder.engine))
+    before, old = bytes_of(settings.index), all_vectors(settings)
+    shipped = hashlib.sha256(Path(codes.__file__).with_name(codes.FILE).read_bytes()).hexdigest()
+
+    for use in (lambda: sync(settings, embedder=embedder), lambda: Searcher(settings, embedder).search("zebra")):
+        with pytest.raises(IndexMismatch) as refused:
+            use()
+        assert str(refused.value) == (
+            f"{settings.index}: built with projection random signs, the settings ask for {shipped[:12]}…: run python"
+            " ingest.py --rebuild"
+        )
+    assert bytes_of(settings.index) == before
+
+    done = sync(settings, embedder=embedder, rebuild=True)
+    assert (done.embedded, done.documents, done.passages) == (3, 3, 3)  # no code of another projection is kept
+    assert not set(all_vectors(settings)) & set(old)
+    assert examine(settings).problems == []
+    assert_equals_a_fresh_index(settings, Watched(embedder), tmp_path / "fresh")
+
+
 def test_a_rebuild_cuts_everything_again_also_what_moved_and_what_cannot_be_read(
     settings: Settings, watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -797,6 +821,8 @@ def test_another_model_is_refused_and_a_rebuild_takes_it(
     assert (done.embedded, done.documents, done.passages) == (3, 3, 3)
     assert not set(all_vectors(other)) & set(old)
     assert not set(all_vectors(other).values()) & set(old.values())
+    with Catalog(settings.index) as catalog:
+        assert json.loads(catalog.meta("recipe"))["projection"] == "random signs"  # nothing was fitted to this model
     assert examine(other).problems == []
     with pytest.raises(IndexMismatch):
         sync(settings, embedder=watched)

@@ -15,7 +15,7 @@ from pincite import embedding, reading
 from pincite.embedding import Embedder
 from pincite.embedding.embedder import WINDOW
 from pincite.embedding.engine import Batch, Forward
-from pincite.embedding.tokens import Tokenizer, Tokens, tokens_within
+from pincite.embedding.tokens import Tokenizer, Tokens
 from pincite.errors import Unreadable
 from pincite.passages import cut
 from pincite.reading import markdown
@@ -63,8 +63,8 @@ class Recorder:
     def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
         for batch in batches:
             self.seen.update(zip(batch.rows, batch.tokens, strict=True))
-            longest = max(map(len, batch.tokens))
-            yield Forward(batch, np.ones((len(batch.rows), 4)), np.ones((len(batch.rows), longest, 4)))
+            shape = len(batch.rows), max(map(len, batch.tokens)), 384
+            yield Forward(batch, np.ones((len(batch.rows), 384), np.float32), np.ones(shape, np.float32))
 
 
 def unread(document: Document, budget: int) -> list[str]:
@@ -210,16 +210,3 @@ def test_a_batch_is_read_as_each_text_alone() -> None:
         (alone,) = TOKENIZER.encode([text])
         assert together.ids.tolist() == alone.ids.tolist()
         assert together.spans.tolist() == alone.spans.tolist()
-
-
-def test_the_tokens_of_a_sentence_are_those_inside_its_span() -> None:
-    text = "Context\nFirst one. Second two."
-    (tokens,) = TOKENIZER.encode([text])
-
-    def words(start: int, end: int) -> list[str]:
-        return [text[s:e] for s, e in tokens.spans[tokens_within(tokens, (start, end), offset=8)]]
-
-    assert words(0, 10) == ["First", "one", "."]
-    assert words(11, 22) == ["Second", "two", "."]
-    assert words(10, 11) == []
-    assert words(1, 10) == ["one", "."]  # a token that reaches out is not inside

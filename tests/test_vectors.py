@@ -1,6 +1,9 @@
 """Vector segments: what goes in comes out, and what is damaged is noticed."""
 
 import os
+import struct
+import threading
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -10,7 +13,8 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from pincite.storage import vectors
+from pincite.settings import Settings
+from pincite.storage import Catalog, IndexFolder, vectors
 from pincite.storage.vectors import CorruptRecord, Location, Record, SegmentReader, SegmentWriter
 
 
@@ -19,13 +23,21 @@ def unit(rng: np.random.Generator, *shape: int) -> np.ndarray:
     return vectors / np.linalg.norm(vectors, axis=-1, keepdims=True)
 
 
-def record(seed: int, sentences: int = 3, dim: int = 16) -> Record:
+def record(seed: int, sentences: int = 3, dim: int = 16, tokens: int = 12, width: int = 5) -> Record:
     rng = np.random.default_rng(seed)
-    return Record(rng.bytes(32), unit(rng, dim), unit(rng, sentences, dim))
+    codes = rng.integers(0, 256, (tokens, width), dtype=np.uint8)
+    return Record(rng.bytes(32), unit(rng, dim), codes, rng.integers(0, 65536, (sentences, 2), dtype=np.uint16))
 
 
 def records() -> st.SearchStrategy[Record]:
-    return st.builds(record, st.integers(0, 2**32), st.integers(0, 9), st.sampled_from([1, 2, 7, 384]))
+    return st.builds(
+        record,
+        st.integers(0, 2**32),
+        st.integers(0, 9),
+        st.sampled_from([1, 2, 7, 384]),
+        st.sampled_from([0, 1, 3, 128]),
+        st.sampled_from([1, 5, 40]),
+    )
 
 
 def write(folder: Path, many: list[Record], committed: dict[int, int] | None = None) -> list[Location]:
@@ -40,12 +52,12 @@ def ends(places: list[Location]) -> dict[int, int]:
 
 
 def assert_is(found: Record, written: Record) -> None:
-    """The vector to the nearest float16, each sentence to half a step of int8."""
+    """The vector to the nearest float16, tokens and sentences as they were given."""
     assert found.key == written.key
     assert np.array_equal(found.vector, written.vector.astype(np.float16).astype(np.float32))
-    # 127 steps up to the largest coordinate of a sentence, so half a step is its 254th part.
-    half = np.abs(written.sentences).max(axis=1, initial=0) / 254
-    assert np.all(np.abs(found.sentences - written.sentences) <= half[:, None] * 1.0001)
+    assert found.tokens.shape == written.tokens.shape
+    assert found.tokens.tobytes() == written.tokens.tobytes()
+    assert found.sentences.tolist() == written.sentences.tolist()
     assert found.sentences.shape == written.sentences.shape
 
 
@@ -54,30 +66,39 @@ def assert_is(found: Record, written: Record) -> None:
 def test_a_record_comes_back_to_the_stated_precision(written: Record) -> None:
     found = vectors.decode(vectors.encode(written))
     assert_is(found, written)
-    assert (found.vector.dtype, found.sentences.dtype) == (np.float32, np.float32)
+    assert (found.vector.dtype, found.tokens.dtype, found.sentences.dtype) == (np.float32, np.uint8, np.uint16)
 
 
 def test_a_record_is_laid_out_as_the_module_says() -> None:
-    written = Record(b"k" * 32, np.array([0.6, -0.8], np.float32), np.array([[1.0, -0.5]], np.float32))
+    tokens = np.array([[1, 2, 3], [250, 251, 252]], np.uint8)
+    sentences = np.array([[0, 1], [1, 258]], np.uint16)
+    written = Record(b"k" * 32, np.array([0.6, -0.8], np.float32), tokens, sentences)
 
     data = vectors.encode(written)
 
-    # magic 4, payload length 4, key 32, dim 2, sentences 2, payload, checksum 4
+    # magic 4, payload length 4, key 32, dim 2, tokens 2, bytes a token 2, sentences 2, payload, checksum 4
     assert data[:4] == b"VREC"
-    assert data[4:8] == (10).to_bytes(4, "little")  # 2 float16, 1 float32, 2 int8
+    assert data[4:8] == (18).to_bytes(4, "little")  # 2 float16, 2 · 2 uint16, 2 · 3 bytes
     assert data[8:40] == b"k" * 32
-    assert data[40:44] == bytes([2, 0, 1, 0])
-    assert data[44:48] == np.array([0.6, -0.8], "<f2").tobytes()
-    assert data[48:52] == np.array([1 / 127], "<f4").tobytes()
-    assert data[52:54] == bytes([127, 256 - 64])  # -0.5 is 63.5 steps down: to the even one, 64
-    assert len(data) == 58
+    assert data[40:48] == bytes([2, 0, 2, 0, 3, 0, 2, 0])
+    # .6 is 1.2001953125 · 2⁻¹: exponent 14, fraction 205 of 1024, 0x38CD; −.8 is 0xBA66.
+    assert data[48:52] == bytes([0xCD, 0x38, 0x66, 0xBA])
+    assert data[52:60] == bytes([0, 0, 1, 0, 1, 0, 2, 1])  # 258 is 2 + 256
+    assert data[60:66] == bytes([1, 2, 3, 250, 251, 252])
+    assert data[66:] == zlib.crc32(data[:66]).to_bytes(4, "little")
 
 
-def test_a_sentence_of_zeros_stays_one() -> None:
-    written = Record(b"z" * 32, np.zeros(4, np.float32), np.zeros((2, 4), np.float32))
-    found = vectors.decode(vectors.encode(written))
-    assert np.array_equal(found.sentences, written.sentences)
-    assert np.array_equal(found.vector, written.vector)
+def test_a_passage_without_tokens_or_sentences_is_a_record_too() -> None:
+    empty = Record(b"z" * 32, np.zeros(4, np.float32), np.empty((0, 40), np.uint8), np.empty((0, 2), np.uint16))
+    found = vectors.decode(vectors.encode(empty))
+    assert_is(found, empty)
+    assert (found.tokens.shape, found.sentences.shape) == ((0, 40), (0, 2))
+
+
+def test_tokens_and_sentences_of_any_layout_in_memory_are_written_row_by_row() -> None:
+    plain = record(1)
+    turned = plain._replace(tokens=np.asfortranarray(plain.tokens), sentences=plain.sentences.astype(np.int64))
+    assert vectors.encode(turned) == vectors.encode(plain)
 
 
 @given(records(), st.data())
@@ -86,6 +107,18 @@ def test_any_flipped_byte_is_noticed(written: Record, data: st.DataObject) -> No
     stored = bytearray(vectors.encode(written))
     stored[data.draw(st.integers(0, len(stored) - 1))] ^= data.draw(st.integers(1, 255))
     with pytest.raises(CorruptRecord):
+        vectors.decode(bytes(stored))
+
+
+@given(st.integers(0, 2**32), st.integers(0, 3), st.integers(1, 65535))
+@hypothesis_settings(deadline=None, max_examples=200)
+def test_sizes_that_do_not_add_up_are_noticed_whatever_the_checksum_says(seed: int, which: int, more: int) -> None:
+    stored = bytearray(vectors.encode(record(seed)))
+    place = 40 + 2 * which  # dim, tokens, bytes a token, sentences
+    (size,) = struct.unpack_from("<H", stored, place)
+    struct.pack_into("<H", stored, place, (size + more) % 2**16)
+    stored[-4:] = zlib.crc32(stored[:-4]).to_bytes(4, "little")
+    with pytest.raises(CorruptRecord, match="not a record"):
         vectors.decode(bytes(stored))
 
 
@@ -118,6 +151,14 @@ def test_another_ones_record_a_missing_segment_and_a_place_past_the_end_are_refu
         (Location(9, 8, places[0].length), one.key),
         (Location(1, 10**6, places[0].length), one.key),
         (places[0]._replace(length=places[0].length - 1), one.key),
+        (places[0]._replace(length=places[0].length + 1), one.key),
+        # Places that cannot be, as a damaged catalog may name them.
+        (places[0]._replace(offset=-8), one.key),
+        (places[0]._replace(offset=2**63 - 1), one.key),
+        (places[0]._replace(length=0), one.key),
+        (places[0]._replace(length=-1), one.key),
+        (places[1]._replace(length=2**63 - 1, offset=places[1].offset - 1), two.key),
+        (places[0]._replace(segment=-1), one.key),
     ]
     for place, key in wrong:
         with pytest.raises(CorruptRecord):
@@ -139,6 +180,127 @@ def test_a_reader_closes_every_file_it_opened(tmp_path: Path, monkeypatch: pytes
     reader.close()
 
     assert len(os.listdir("/dev/fd")) == before
+
+
+def test_a_record_outlives_the_reader_that_read_it(tmp_path: Path) -> None:
+    written = record(1)
+    (place,) = write(tmp_path / "v", [written])
+    reader = SegmentReader(tmp_path / "v")
+    found = reader.read(place, written.key)
+    reader.close()
+    vectors.segment_path(tmp_path / "v", 1).unlink()
+    assert_is(found, written)
+    reader.close()  # once more does no harm
+
+
+def test_a_segment_without_a_byte_cannot_be_mapped_and_is_read_once_it_is_filled(tmp_path: Path) -> None:
+    written = record(1)
+    (place,) = write(tmp_path / "v", [written])
+    path = vectors.segment_path(tmp_path / "v", 1)
+    whole = path.read_bytes()
+    reader = SegmentReader(tmp_path / "v")
+    os.truncate(path, 0)
+    with pytest.raises(CorruptRecord):
+        reader.read(place, written.key)
+    path.write_bytes(whole)
+    assert_is(reader.read(place, written.key), written)
+    reader.close()
+
+
+@pytest.mark.parametrize("missing", [1, 4, 100, "all but one byte"])
+def test_a_segment_that_ends_before_the_place_is_refused_and_the_rest_of_it_read(
+    tmp_path: Path, missing: int | str
+) -> None:
+    one, two = record(1), record(2)
+    places = write(tmp_path / "v", [one, two])
+    cut = places[1].length - 1 if isinstance(missing, str) else missing
+    os.truncate(vectors.segment_path(tmp_path / "v", 1), ends(places)[1] - cut)
+    reader = SegmentReader(tmp_path / "v")
+    assert_is(reader.read(places[0], one.key), one)
+    with pytest.raises(CorruptRecord):
+        reader.read(places[1], two.key)
+    reader.close()
+
+
+@pytest.mark.parametrize("kind", ["folder", "nothing"])
+def test_a_segment_that_is_no_file_is_refused(tmp_path: Path, kind: str) -> None:
+    (tmp_path / "v").mkdir()
+    if kind == "folder":
+        vectors.segment_path(tmp_path / "v", 1).mkdir()
+    reader = SegmentReader(tmp_path / "v")
+    with pytest.raises(CorruptRecord):
+        reader.read(Location(1, 8, 100), b"k" * 32)
+    reader.close()
+
+
+def test_threads_that_share_a_reader_each_get_the_record_they_asked_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(vectors, "_FULL", 1_000)  # several segments, so that several are mapped at once
+    many = [record(seed) for seed in range(60)]
+    places = write(tmp_path / "v", many)
+    reader = SegmentReader(tmp_path / "v")
+    wrong: list[object] = []
+
+    def read(first: int) -> None:
+        try:
+            for step in range(300):
+                number = (first + 7 * step) % len(many)
+                assert_is(reader.read(places[number], many[number].key), many[number])
+        except BaseException as error:
+            wrong.append(error)
+
+    threads = [threading.Thread(target=read, args=(first,)) for first in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    reader.close()
+    assert wrong == []
+
+
+# Records of the format before: a vector in float16, then a float32 scale and int8 steps for each sentence
+
+
+def old_record(seed: int, sentences: int, dim: int) -> bytes:
+    rng = np.random.default_rng(seed)
+    rows = b"".join(struct.pack("<f", 0.01) + rng.bytes(dim) for _ in range(sentences))
+    payload = unit(rng, dim).astype("<f2").tobytes() + rows
+    body = struct.pack("<4sI32sHH", b"VREC", len(payload), rng.bytes(32), dim, sentences) + payload
+    return body + struct.pack("<I", zlib.crc32(body))
+
+
+@given(st.integers(0, 2**32), st.integers(0, 12), st.integers(1, 400))
+@hypothesis_settings(deadline=None, max_examples=200)
+def test_a_record_of_the_format_before_is_not_taken_for_one(seed: int, sentences: int, dim: int) -> None:
+    with pytest.raises(CorruptRecord):
+        vectors.decode(old_record(seed, sentences, dim))
+
+
+def test_a_segment_of_the_format_before_holds_no_records_for_a_scan(tmp_path: Path) -> None:
+    folder = tmp_path / "v"
+    folder.mkdir()
+    old = b"PINCSEG1" + b"".join(old_record(seed, seed % 5, 384) for seed in range(20))
+    vectors.segment_path(folder, 1).write_bytes(old)
+    assert vectors.SEGMENT_MAGIC == b"PINCSEG2"
+    assert scanned(folder) == []
+    # What a new one holds is found, though it lies behind the old.
+    new = record(1)
+    vectors.segment_path(folder, 1).write_bytes(old + vectors.encode(new))
+    assert scanned(folder) == [(new.key, Location(1, len(old), len(vectors.encode(new))))]
+
+
+def test_the_token_codes_of_a_passage_of_the_sample_corpus_take_4_kib_at_most(sample: Settings) -> None:
+    reader = SegmentReader(IndexFolder(sample.index).vectors)
+    with Catalog(sample.index) as catalog:
+        stored = list(catalog.all_passages())
+        found = [reader.read(one.location, one.key) for one in stored if one.location]
+    reader.close()
+    assert len(found) == len(stored) > 200
+    assert {one.tokens.shape[1] for one in found} == {40}
+    assert np.mean([one.tokens.nbytes for one in found]) <= 4096
+    assert max(len(one.tokens) for one in found) <= 128  # the budget of a passage
+    assert [len(one.sentences) for one in found] == [len(one.passage.sentences) for one in stored]
 
 
 def scanned(folder: Path) -> list[tuple[bytes, Location]]:

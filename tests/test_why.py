@@ -1,6 +1,7 @@
 """Why a passage stands where it stands: the same numbers as the search itself."""
 
 import json
+import math
 import subprocess
 import sys
 from pathlib import Path
@@ -14,7 +15,7 @@ from pincite.relevance import Features
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.sync import sync
-from pincite.why import explain
+from pincite.why import Trace, explain
 
 QUESTION = "how often does high water come"
 TEXTS = {
@@ -71,6 +72,80 @@ def test_a_passage_that_nothing_found_is_judged_all_the_same(
     assert (trace.is_candidate, trace.rank, trace.by_words) == (False, None, None)
     assert trace.by_vector == 34  # of 34 passages the farthest
     assert trace.band == "none"
+
+
+def figures(trace: Trace) -> tuple[dict[str, float], dict[str, float]]:
+    """Feature → its value for the passage, and for the first hit."""
+    return (
+        {reason.feature: reason.expected for reason in trace.reasons},
+        {reason.feature: reason.first for reason in trace.reasons},
+    )
+
+
+@pytest.mark.parametrize("question", ["How fast does ketamine work?", "is it safe to drive the day after a session"])
+def test_its_figures_are_those_of_the_search(sample: Settings, embedder: Embedder, question: str) -> None:
+    searcher = Searcher(sample, embedder)
+    first, *others = searcher.search(question, 40).hits
+    for hit in others[::4]:
+        passage = hit.passage
+        traces = explain(searcher, question, passage.source, passage.start, passage.end).traces
+        (trace,) = [trace for trace in traces if trace.citation == hit.citation]
+        assert (trace.rank, trace.is_candidate, trace.folded_into) == (hit.rank, True, None)
+        weighed = relevance.load().order.weights
+        mine, theirs = figures(trace)
+        assert mine == {name: pytest.approx(hit.features[name], abs=1e-6) for name in weighed}
+        assert theirs == {name: pytest.approx(first.features[name], abs=1e-6) for name in weighed}
+        # A hit's score never rises with its rank; the trace has the probability itself.
+        probability = relevance.load().probability_of(Features(**hit.features))
+        assert trace.score == pytest.approx(probability, abs=1e-6)
+        assert trace.score >= hit.score - 1e-6
+
+
+def test_what_was_not_ranked_has_the_figures_that_a_wider_search_gives(sample: Settings, embedder: Embedder) -> None:
+    question = "How fast does ketamine work?"
+    narrow = sample.model_copy(update={"search": sample.search.model_copy(update={"candidates": 10})})
+    wide = sample.model_copy(update={"search": sample.search.model_copy(update={"candidates": 100})})
+    hits = Searcher(wide, embedder).search(question, 100).hits
+    searcher = Searcher(narrow, embedder)
+    left_out = []
+    for hit in hits[60:100:5]:
+        passage = hit.passage
+        traces = explain(searcher, question, passage.source, passage.start, passage.end).traces
+        (trace,) = [trace for trace in traces if trace.citation == hit.citation]
+        if not trace.is_candidate:
+            left_out.append(trace)
+            assert trace.rank is None
+            mine, theirs = figures(trace)
+            assert mine == {name: pytest.approx(hit.features[name], abs=1e-6) for name in mine}
+            assert theirs == {name: pytest.approx(hits[0].features[name], abs=1e-6) for name in theirs}
+            assert trace.band == relevance.load().band(trace.score)
+    assert left_out
+
+
+def test_its_reasons_are_those_of_the_weights_that_order(sample: Settings, embedder: Embedder) -> None:
+    weights = relevance.Relevance(
+        order=relevance.Weights(0.0, {"token_similarity": 5.0, "proximity": 2.0}),
+        probability=relevance.Weights(0.0, {"cosine": 1.0}),
+        strong=0.9,
+        weak=0.6,
+    )
+    searcher = Searcher(sample, embedder, weights)
+    question = "How fast does ketamine work?"
+    first, *_, last = searcher.search(question, 20).hits
+    passage = last.passage
+    traces = explain(searcher, question, passage.source, passage.start, passage.end).traces
+    (trace,) = [trace for trace in traces if trace.citation == last.citation]
+    with searcher.index.snapshot() as snapshot:
+        passages = snapshot.generation.manifest.passages
+    # Of so many passages words weigh N / (N + 100) of their weight.
+    expected = {
+        "token_similarity": 5 * (first.features["token_similarity"] - last.features["token_similarity"]),
+        "proximity": 2 * passages / (passages + 100) * (first.features["proximity"] - last.features["proximity"]),
+    }
+    gaps = {reason.feature: reason.gap for reason in trace.reasons}
+    assert gaps == {name: pytest.approx(gap, abs=1e-5) for name, gap in expected.items()}
+    assert trace.score == pytest.approx(1 / (1 + math.exp(-last.features["cosine"])), abs=1e-6)
+    assert trace.band == ("strong" if trace.score >= 0.9 else "weak" if trace.score >= 0.6 else "none")
 
 
 def test_a_place_that_is_not_indexed_is_refused(searcher: Searcher) -> None:
