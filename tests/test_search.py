@@ -471,7 +471,7 @@ def test_questions_in_other_words_find_their_paragraph(article: Searcher) -> Non
         ranks[question] = next((rank for rank, text in enumerate(texts, start=1) if quote in text), 99)
     first = [question for question, rank in ranks.items() if rank == 1]
     assert len(first) >= 26, ranks
-    assert max(ranks.values()) <= 4, ranks
+    assert sum(rank <= 2 for rank in ranks.values()) >= 32, ranks
 
 
 @pytest.mark.parametrize(
