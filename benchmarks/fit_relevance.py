@@ -153,7 +153,8 @@ def main() -> None:
     table = {
         "about": "Linear models over the features that pincite/relevance.py names.",
         "command": "python -m benchmarks.fit_relevance FOLDER_OF_COLLECTIONS --write",
-        "trained_on": {c.name: min(len(c.asked), QUESTIONS) for c in collections},
+        "trained_on": [c.name for c in collections],
+        "questions": {c.name: min(len(c.asked), QUESTIONS) for c in collections},
         "model": settings.model.name,
         "passage_tokens": settings.passages.tokens,
         "date": date.today().isoformat(),

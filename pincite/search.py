@@ -5,6 +5,8 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from pincite import citation, embedding, relevance
 from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexDamaged, StorageError
@@ -96,9 +98,9 @@ class Searcher:
         """A passage with its vectors and terms, whether or not anything found it."""
         passage = stored.passage
         record = snapshot.record(stored)
-        if record is None:  # damaged: what it held is made again for this question
+        if record is None:  # damaged: what it held is made again for this question, and rounded as it was
             ((_, made),) = self.embedder.embed_passages([passage])
-            vectors = made.vector, made.tokens, made.sentences
+            vectors = made.vector.astype(np.float16).astype(np.float32), made.tokens, made.sentences
         else:
             vectors = record.vector, record.tokens, record.sentences
         terms = [at for at in enumerate(lexical.terms(passage.indexed_text)) if at[1] in question.idf]
