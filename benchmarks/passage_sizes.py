@@ -7,9 +7,6 @@ answer. On very long ones: recall, precision and intersection over union of the 
 first 5 passages, beside a plain recursive splitter of 200 and 400 tokens with the same model, its
 pieces ranked by vector alone. Weights are those fitted without the collection's group, at the
 default size.
-
-The rule: the size with the best mean of Success@1 and R@5 over the two collections; of sizes within
-.005 of it the smallest, for a shorter quote is quicker to read.
 """
 
 import argparse
