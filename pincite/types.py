@@ -30,6 +30,47 @@ class Page:
     number: int
     start: int
     end: int
+    label: str = ""
+    """As printed, where the file says so and it is not the number."""
+    is_recognised: bool = False
+    """Whether its text was recognised in an image of the page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A stretch that a format without pages counts by: a slide, a row, a paragraph, a message."""
+
+    name: str
+    """As it is cited, in the singular: `slide`."""
+    number: int
+    """From 1, as a person counts in the program that made the file."""
+    start: int
+    end: int
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of a table below its header, one row a line, from `start` to `end`."""
+
+    start: int
+    end: int
+    header: str
+    """The names of the columns in one line, for the context of passages that begin below them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Coverage:
+    """What of a file can be searched, and what cannot."""
+
+    searchable: float = 1.0
+    """Share of the pages, slides, sheets, … that hold anything whose text is in the document, 0 to 1;
+    where a format counts nothing, of its characters."""
+    blank_pages: tuple[int, ...] = ()
+    """Physical pages without text."""
+    left_out: tuple[tuple[str, int], ...] = ()
+    """What was left out on purpose, and how many: `("running headers and footers", 37)`."""
+    language: str = ""
+    """ISO 639-1; empty where it cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +92,14 @@ class Document:
     sections: tuple[Section, ...] = ()
     """In order of `start`; the first begins at 0."""
     pages: tuple[Page, ...] = ()
-    """Empty where the format has no pages."""
+    """In order; empty where the format has no pages."""
+    parts: tuple[Part, ...] = ()
+    """In order, of one name; empty where the format counts nothing but characters or pages."""
+    tables: tuple[Table, ...] = ()
+    """In order, not overlapping."""
+    coverage: Coverage = Coverage()
+    reader: str = ""
+    """What read it, with its version: `pdf/1`."""
     remarks: tuple[str, ...] = ()
     """What a person should know of how it was read, such as a foreign encoding."""
 

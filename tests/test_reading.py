@@ -169,6 +169,7 @@ def test_a_markdown_file_becomes_a_document_with_nothing_changed(tmp_path: Path)
         sha256=hashlib.sha256(data).hexdigest(),
         text=text,
         sections=(Section(0, ("Ferries",)),),
+        reader="markdown/1",
     )
 
 

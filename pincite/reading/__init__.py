@@ -1,4 +1,4 @@
-"""Hop 1: files → documents. One module a format; `READERS` is the registry.
+"""Hop 1: files → documents. One module a format; `FORMATS` is the registry.
 
 A reader takes the bytes of a file and gives back its `Content`. To add one, write a module with a
 `read(data: bytes) -> Content` and name it here.
@@ -7,23 +7,45 @@ A reader takes the bytes of a file and gives back its `Content`. To add one, wri
 import hashlib
 import os
 import stat
-from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path, PurePosixPath
 
 from pincite.errors import Inaccessible, Unreadable
-from pincite.reading import html, markdown, plain
 from pincite.reading.content import Content
 from pincite.types import Document, Section
 
-READERS: dict[str, tuple[str, Callable[[bytes], Content]]] = {
-    ".txt": ("text/plain", plain.read),
-    ".text": ("text/plain", plain.read),
-    ".md": ("text/markdown", markdown.read),
-    ".markdown": ("text/markdown", markdown.read),
-    ".html": ("text/html", html.read),
-    ".htm": ("text/html", html.read),
-}
-"""File ending → media type and reader."""
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """What reads a format. Its module is imported with the first file."""
+
+    module: str
+    """In this folder, with a `read(data: bytes) -> Content`."""
+    version: int
+    """Raised with every change of what it gives: what an older one read is read again."""
+    media_type: str
+    endings: str
+    """Of files, apart by spaces."""
+
+    @property
+    def name(self) -> str:
+        """With its version: `pdf/1`."""
+        return f"{self.module}/{self.version}"
+
+    def read(self, data: bytes) -> Content:
+        """Raises `Unreadable` with the reason."""
+        content: Content = import_module(f"pincite.reading.{self.module}").read(data)
+        return content
+
+
+FORMATS = (
+    Reader("plain", 1, "text/plain", ".txt .text"),
+    Reader("markdown", 1, "text/markdown", ".md .markdown"),
+    Reader("html", 1, "text/html", ".html .htm"),
+)
+READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
+"""File ending → reader."""
 _LONGEST_HEADING = 200
 
 
@@ -36,21 +58,25 @@ def read(path: Path, source: str) -> Document:
     suffix = PurePosixPath(source).suffix.lower()
     if suffix not in READERS:
         raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
-    media_type, reader = READERS[suffix]
+    reader = READERS[suffix]
     data = read_bytes(path)
-    content = reader(data)
+    content = reader.read(data)
     if not content.text.strip():
         raise Unreadable("holds no text")
     return Document(
         source=source,
         title=_shown(content.title),
-        media_type=media_type,
+        media_type=reader.media_type,
         sha256=hashlib.sha256(data).hexdigest(),
         text=content.text,
         sections=tuple(
             Section(section.start, tuple(_shown(words) for words in section.heading)) for section in content.sections
         ),
         pages=content.pages,
+        parts=content.parts,
+        tables=content.tables,
+        coverage=content.coverage,
+        reader=reader.name,
         remarks=content.remarks,
     )
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from charset_normalizer import from_bytes
 
 from pincite.errors import Unreadable
-from pincite.types import Page, Section
+from pincite.types import Coverage, Page, Part, Section, Table
 
 _MARKS = (
     (codecs.BOM_UTF8, "utf-8", ""),
@@ -19,6 +19,8 @@ _MARKS = (
 )
 _CONTROLS = re.compile(r"[\x00-\x08\x0e-\x1a\x1c-\x1f\x7f]")
 
+_WHOLE = Coverage()
+
 
 @dataclass(frozen=True, slots=True)
 class Content:
@@ -28,6 +30,9 @@ class Content:
     title: str = ""
     sections: tuple[Section, ...] = ()
     pages: tuple[Page, ...] = ()
+    parts: tuple[Part, ...] = ()
+    tables: tuple[Table, ...] = ()
+    coverage: Coverage = _WHOLE
     remarks: tuple[str, ...] = ()
 
 
