@@ -2,14 +2,7 @@
 
 from pathlib import PurePosixPath
 
-import numpy as np
-
-from pincite.embedding import codes
-from pincite.relevance import Candidate, Question
 from pincite.types import Passage, Span
-
-_ASKING_WEIGHS = 0.3
-"""What the words that ask count for beside the others when a sentence is chosen."""
 
 
 def cite(passage: Passage) -> str:
@@ -31,14 +24,6 @@ def display_title(passage: Passage) -> str:
     return passage.title or PurePosixPath(passage.source).name
 
 
-def mark(passage: Passage, candidate: Candidate, question: Question) -> tuple[Span, ...]:
-    """The sentence whose tokens come nearest to the question's.
-
-    Here the words that say what kind of answer is wanted count too: “when” is near to a date.
-    """
-    if not passage.sentences:
-        return ()
-    weights = question.weights + _ASKING_WEIGHS * question.asking
-    cosines = codes.cosines(question.tokens, candidate.tokens)
-    scores = [weights @ cosines[:, start:end].max(axis=1, initial=-1) for start, end in candidate.sentences]
-    return (passage.sentences[int(np.argmax(scores))],)
+def mark(passage: Passage, sentence: int) -> tuple[Span, ...]:
+    """Where to mark the passage's text, given the sentence most likely to answer."""
+    return passage.sentences[sentence : sentence + 1]
