@@ -130,7 +130,7 @@ def _derived_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
             generation.open_generation(folder)
     except DerivedDamaged as error:
         return [f"{error}: {_INGEST}"]
-    counts = {key: getattr(manifest, key) for key in ("documents", "passages", "terms")}
+    counts = {key: getattr(manifest, key) for key in ("documents", "passages")}
     if counts != catalog.counts():
         problems.append(f"{folder}: counts {counts}, the catalog holds {catalog.counts()}: {_REBUILD}")
     return problems

@@ -151,10 +151,7 @@ class Run:
         return NewDocument(
             document,
             state,
-            [
-                NewPassage(id_, passage, len(lexical.terms(passage.indexed_text)), self._key(passage))
-                for id_, passage in zip(ids, passages, strict=True)
-            ],
+            [NewPassage(id_, passage, self._key(passage)) for id_, passage in zip(ids, passages, strict=True)],
         )
 
     def _new_ids(self, count: int) -> range:
