@@ -44,6 +44,12 @@ FORMATS = (
     Reader("plain", 1, "text/plain", ".txt .text"),
     Reader("markdown", 1, "text/markdown", ".md .markdown"),
     Reader("html", 1, "text/html", ".html .htm"),
+    Reader("spreadsheet", 1, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
+    Reader("spreadsheet", 1, "application/vnd.ms-excel.sheet.macroenabled.12", ".xlsm"),
+    Reader("spreadsheet", 1, "application/vnd.ms-excel", ".xls"),
+    Reader("spreadsheet", 1, "application/vnd.oasis.opendocument.spreadsheet", ".ods"),
+    Reader("table", 1, "text/csv", ".csv"),
+    Reader("table", 1, "text/tab-separated-values", ".tsv"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
