@@ -105,7 +105,11 @@ def _refusals() -> Iterator[None]:
 
 def _rows(sheet: CalamineSheet) -> list[Row]:
     """From the corner of the sheet, so that they are numbered as the program numbers them."""
-    return [(number, [_text(value) for value in values]) for number, values in enumerate(sheet.iter_rows(), 1)]
+    return [
+        (number, [_text(value) for value in values])
+        for number, values in enumerate(sheet.iter_rows(), 1)
+        if any(value != "" for value in values)
+    ]
 
 
 def _text(value: Value) -> str:

@@ -46,7 +46,7 @@ def _rows(text: str, delimiter: str, *, has_quotes: bool = True) -> list[Row]:
         quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE,
         strict=True,
     )
-    return [(number, [shown(cell) for cell in cells]) for number, cells in enumerate(lines, 1)]
+    return [(number, [shown(cell) for cell in cells]) for number, cells in enumerate(lines, 1) if any(cells)]
 
 
 def _delimiter(text: str) -> str:
@@ -120,14 +120,15 @@ def _filled(cells: Sequence[str]) -> list[str]:
 
 
 def _blocks(rows: Sequence[Row]) -> Iterator[list[Row]]:
-    """Runs of rows that are not empty."""
+    """Runs of rows that follow each other and are not empty."""
     block: list[Row] = []
     for number, cells in rows:
-        if any(cells):
-            block.append((number, cells))
-        if block and block[-1][0] != number:
+        if not any(cells):
+            continue
+        if block and block[-1][0] != number - 1:
             yield block
             block = []
+        block.append((number, cells))
     if block:
         yield block
 
