@@ -7,12 +7,13 @@ A reader takes the bytes of a file and gives back its `Content`. To add one, wri
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
 from pincite.errors import Inaccessible, Unreadable
 from pincite.reading.content import Content
+from pincite.reading.language import detect
 from pincite.types import Document, Section
 
 
@@ -43,6 +44,12 @@ FORMATS = (
     Reader("plain", 1, "text/plain", ".txt .text"),
     Reader("markdown", 1, "text/markdown", ".md .markdown"),
     Reader("html", 1, "text/html", ".html .htm"),
+    Reader("spreadsheet", 1, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
+    Reader("spreadsheet", 1, "application/vnd.ms-excel.sheet.macroenabled.12", ".xlsm"),
+    Reader("spreadsheet", 1, "application/vnd.ms-excel", ".xls"),
+    Reader("spreadsheet", 1, "application/vnd.oasis.opendocument.spreadsheet", ".ods"),
+    Reader("table", 1, "text/csv", ".csv"),
+    Reader("table", 1, "text/tab-separated-values", ".tsv"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
@@ -63,6 +70,8 @@ def read(path: Path, source: str) -> Document:
     content = reader.read(data)
     if not content.text.strip():
         raise Unreadable("holds no text")
+    if not _is_unicode(content):
+        raise Unreadable("damaged: holds halves of characters (lone surrogates)")
     return Document(
         source=source,
         title=_shown(content.title),
@@ -75,10 +84,27 @@ def read(path: Path, source: str) -> Document:
         pages=content.pages,
         parts=content.parts,
         tables=content.tables,
-        coverage=content.coverage,
+        coverage=replace(content.coverage, language=detect(content.text)),
         reader=reader.name,
         remarks=content.remarks,
     )
+
+
+def _is_unicode(content: Content) -> bool:
+    """Whether all of it can be written as UTF-8, as the catalog and the frames of a reading process are."""
+    words = [
+        content.text,
+        content.title,
+        *(part for section in content.sections for part in section.heading),
+        *(page.label for page in content.pages),
+        *(table.header for table in content.tables),
+        *content.remarks,
+    ]
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(words: str) -> str:
