@@ -9,7 +9,7 @@ import re
 import unicodedata
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sentencex import segment
 
@@ -71,14 +71,14 @@ def cut(document: Document, count_tokens: TokenCounter, budget: int) -> list[Pas
     order and without overlap.
     """
     passages: list[Passage] = []
-    counted = _Counted(document)
+    counted = Counted(document)
     for start, end, heading, heading_lines in _reaches(document):
         template = Passage(document.source, start, end, "", document.title, heading)
         overhead = count_tokens([template.context])[0] + SPECIAL_TOKENS
         room = max(budget - overhead, SHORTEST_PIECE)
         sentences = _sentences(document, start, end, heading_lines, count_tokens, room)
         for group in _pack(sentences, room):
-            passages.append(_passage(document, heading, group, counted))
+            passages.append(counted.place(_passage(document, heading, group)))
     return passages
 
 
@@ -316,7 +316,7 @@ def _tokens(sentences: list[_Sentence]) -> int:
     return sum(sentence.tokens for sentence in sentences)
 
 
-class _Counted:
+class Counted:
     """What a person counts a document by: its pages, or its parts."""
 
     def __init__(self, document: Document) -> None:
@@ -333,11 +333,21 @@ class _Counted:
         last = bisect_left(self._parts, end, key=lambda part: part.start)
         return self._parts[bisect_right(self._part_ends, start) : last]
 
+    def place(self, passage: Passage) -> Passage:
+        """The passage with the pages and parts on which it stands."""
+        pages, parts = self.pages(passage.start, passage.end), self.parts(passage.start, passage.end)
+        return replace(
+            passage,
+            pages=(pages[0].number, pages[-1].number) if pages else None,
+            labels=(pages[0].label, pages[-1].label) if pages else ("", ""),
+            is_recognised=any(page.is_recognised for page in pages),
+            parts=(parts[0].name, parts[0].number, parts[-1].number) if parts else None,
+        )
 
-def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence], counted: _Counted) -> Passage:
+
+def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence]) -> Passage:
     start, end = group[0].start, group[-1].end
     quotable = [sentence for sentence in group if not sentence.is_heading] or group
-    pages, parts = counted.pages(start, end), counted.parts(start, end)
     return Passage(
         source=document.source,
         start=start,
@@ -345,10 +355,6 @@ def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence
         text=document.text[start:end],
         title=document.title,
         heading=heading,
-        pages=(pages[0].number, pages[-1].number) if pages else None,
         sentences=tuple((sentence.start - start, sentence.end - start) for sentence in quotable),
-        labels=(pages[0].label, pages[-1].label) if pages else ("", ""),
-        is_recognised=any(page.is_recognised for page in pages),
-        parts=(parts[0].name, parts[0].number, parts[-1].number) if parts else None,
         columns=group[0].columns,
     )

@@ -9,7 +9,6 @@ from pincite.evaluation.datasets import Dataset
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Recipe
-from pincite.storage.catalog import FORMAT
 from pincite.sync import sync_collection
 from pincite.types import Progress
 
@@ -23,7 +22,7 @@ def open_index(
     """Over the collection's index in `index`, else in the user's cache folder, named for the
     collection's documents and for everything that decides what an index holds."""
     recipe = Recipe.of(settings)
-    name = hashlib.sha256(f"{FORMAT}{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
+    name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
     at = index or cache_folder() / "collections" / f"{collection.name.replace('/', '-')}-{name}"
     settings = settings.model_copy(update={"corpus": collection.folder, "index": at})
     searcher = Searcher(settings)

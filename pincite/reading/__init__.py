@@ -56,16 +56,21 @@ READERS = {ending: reader for reader in FORMATS for ending in reader.endings.spl
 _LONGEST_HEADING = 200
 
 
+def reader_of(source: str) -> Reader:
+    """What reads a file of this name. Raises `Unreadable` where nothing does."""
+    suffix = PurePosixPath(source).suffix.lower()
+    if suffix not in READERS:
+        raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
+    return READERS[suffix]
+
+
 def read(path: Path, source: str) -> Document:
     """Read the file at `path` as the document `source`.
 
     Raises `Unreadable`, with the reason, for a file without a reader, one that is not a regular
     file, one that holds no text and one that the system will not give.
     """
-    suffix = PurePosixPath(source).suffix.lower()
-    if suffix not in READERS:
-        raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
-    reader = READERS[suffix]
+    reader = reader_of(source)
     data = read_bytes(path)
     content = reader.read(data)
     if not content.text.strip():

@@ -8,7 +8,7 @@ import json
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import NoneType
@@ -176,6 +176,16 @@ def exists(folder: Path) -> bool:
         return (folder / FILE).is_file()
     except OSError as error:
         raise StorageError(f"{folder}: cannot be opened ({error.strerror}): mend its permissions") from error
+
+
+def format_of(folder: Path) -> str:
+    """The format of the catalog in `folder`, whatever it is; empty where that cannot be told."""
+    with suppress(sqlite3.DatabaseError):
+        connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
+        with closing(connection):
+            found = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+            return str(found[0]) if found else ""
+    return ""
 
 
 class Catalog:
