@@ -1,6 +1,7 @@
 """What is left alone: as git leaves it, with hidden things besides."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -21,11 +22,13 @@ ATOMS = [
     "*", "**", "a", "b", "keep", "sub", "deep", "build", "out", ".txt", ".md", "?", "[ab]", "[!a].txt", "*.txt",
     "*.md", "a.txt", "/", "/", "\\#a", "\\!a.txt", "x y.txt", " ", "**/", "/**", "keep/", "/*", "# a", "[a-x]",
 ]  # fmt: skip
+# Two stars inside a name, and empty names, have no documented meaning.
+UNCLEAR = re.compile(r"[^/!]\*\*|\*\*[^/]|//|^!?/? *$")
 PATTERNS = st.builds(
     lambda taken_back, atoms: "!" * taken_back + "".join(atoms),
     st.booleans(),
     st.lists(st.sampled_from(ATOMS), min_size=1, max_size=3),
-).filter(lambda line: "//" not in line and line.strip(" !") not in ("", "/"))
+).filter(lambda line: not UNCLEAR.search(line))
 
 
 def write(corpus: Path, *sources: str, **rules: str) -> IgnoreRules:
