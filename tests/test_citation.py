@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -46,6 +48,22 @@ def passage(
 )
 def test_a_citation_names_source_headings_and_exact_place(cited: Passage, citation: str) -> None:
     assert cite(cited) == citation
+
+
+@pytest.mark.parametrize(
+    ("changes", "citation"),
+    [
+        ({"pages": (6, 6), "labels": ("iv", "iv")}, "a/r.pdf, p. iv (page 6) › Risk"),
+        ({"pages": (6, 7), "labels": ("iv", "v")}, "a/r.pdf, pp. iv–v (pages 6–7) › Risk"),
+        ({"pages": (6, 7), "labels": ("iv", "")}, "a/r.pdf, pp. iv–7 (pages 6–7) › Risk"),
+        ({"pages": (3, 3), "is_recognised": True}, "a/r.pdf, p. 3 (recognised in an image) › Risk"),
+        ({"parts": ("slide", 3, 3)}, "a/r.pdf › Risk › slide 3"),
+        ({"parts": ("row", 2, 14)}, "a/r.pdf › Risk › rows 2–14"),
+        ({"columns": "Year | Sales"}, "a/r.pdf › Risk › characters 1204–1571"),
+    ],
+)
+def test_pages_and_parts_are_cited_as_a_person_counts_them(changes: dict[str, Any], citation: str) -> None:
+    assert cite(replace(passage("a/r.pdf", "Report", ("Report", "Risk")), **changes)) == citation
 
 
 def test_without_a_title_the_files_name_is_shown() -> None:

@@ -13,10 +13,10 @@ from hypothesis import strategies as st
 from pincite import embedding, reading
 from pincite.embedding.tokens import Tokenizer
 from pincite.errors import Unreadable
-from pincite.passages import SHORTEST_PIECE, SPECIAL_TOKENS, TokenCounter, cut
+from pincite.passages import SHORTEST_PIECE, SPECIAL_TOKENS, Counted, TokenCounter, cut
 from pincite.reading import html, markdown, plain
 from pincite.reading.content import Content
-from pincite.types import Document, Page, Passage, Section
+from pincite.types import Document, Page, Part, Passage, Section, Table
 
 TOKENIZER = Tokenizer(embedding.find("all-MiniLM-L6-v2").tokenizer)
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -330,3 +330,81 @@ def test_a_passage_knows_the_pages_it_stands_on() -> None:
     pages = (Page(1, 0, split), Page(2, split, len(text)))
     found = Document("a.pdf", "", "application/pdf", "", text, pages=pages)
     assert [passage.pages for passage in cut(found, words, 22)] == [(1, 1), (1, 2)]
+
+
+# Tables, pages and parts
+
+
+HEADER, ROWS = "Town\tBoats", [f"Town{n}\t{n} {'boats ' * 6}" for n in range(30)]
+
+
+def with_table(before: str, after: str, header: str = "Town | Boats") -> Document:
+    """Prose, a header line with 30 rows of 8 words below it, prose."""
+    text = f"{before}{HEADER}\n" + "\n".join(ROWS) + after
+    start = text.index(ROWS[0])
+    end = text.index(ROWS[-1]) + len(ROWS[-1])
+    return Document("a.csv", "Fleet", "text/csv", "", text, tables=(Table(start, end, header),))
+
+
+def test_a_table_is_cut_between_rows_and_each_part_has_the_header_in_its_context() -> None:
+    found = cut(with_table("Two towns. ", "\n\nThe end."), words, 40)
+    held = [row for passage in found for row in ROWS if row.strip() in passage.text]
+    assert held == ROWS  # each row in one passage, whole
+    first, *rest = found
+    assert first.text.startswith("Two towns. Town\tBoats\nTown0\t0 boats")
+    assert (first.columns, first.context) == ("", "Fleet")  # it has the header itself
+    assert {passage.columns for passage in rest if passage.text.startswith("Town")} == {"Town | Boats"}
+    assert rest[0].context == "Fleet › Town | Boats"
+    # 40 words less 2 special ones and Fleet: 37; less the 3 of the header: 34, which is 4 rows of 8.
+    assert [len(passage.text.splitlines()) for passage in rest[:-1]] == [4] * (len(rest) - 1)
+    check(with_table("Two towns. ", "\n\nThe end."), found, words, 40)
+
+
+def test_each_row_is_a_sentence_that_can_be_marked() -> None:
+    found = cut(with_table("", ""), words, 40)
+    assert [quote for passage in found for quote in quotes(passage)] == [HEADER, *map(str.strip, ROWS)]
+
+
+def test_a_header_that_would_crowd_out_the_rows_is_shown_in_part() -> None:
+    names = [f"column{n}" for n in range(60)]
+    found = cut(with_table("", "", " | ".join(names)), words, 40)
+    # 37 words of room, and at most 18 for the header: 9 names with 8 signs between them.
+    assert found[1].columns == " | ".join(names[:9])
+    found = cut(with_table("", "", "one " * 50), words, 40)
+    assert found[1].columns == ""
+
+
+@given(st.lists(st.sampled_from(AWKWARD), max_size=30), st.integers(0, 400), st.integers(0, 400))
+@hypothesis_settings(deadline=None, max_examples=80)
+def test_whatever_is_called_a_table_nothing_is_lost(pieces: list[str], one: int, other: int) -> None:
+    text = "".join(pieces)
+    start, end = sorted((min(one, len(text)), min(other, len(text))))
+    found = Document("a.csv", "", "text/csv", "", text, tables=(Table(start, end, "a | b"),))
+    passages = cut(found, TOKENIZER.count, 64)
+    check_places(found, passages)
+    check_budget(passages, TOKENIZER.count, 64)
+
+
+def test_a_passage_knows_its_pages_with_what_is_printed_on_them() -> None:
+    text = "One two three. Four five six. Seven eight nine."
+    pages = (Page(1, 0, 15, "i"), Page(2, 15, 30, "", is_recognised=True), Page(3, 30, len(text)))
+    found = Document("a.pdf", "", "application/pdf", "", text, pages=pages)
+    placed = [
+        Counted(found).place(Passage("a.pdf", s, e, text[s:e])) for s, e in ((0, 14), (0, 16), (15, 47), (30, 47))
+    ]
+    assert [(p.pages, p.labels, p.is_recognised) for p in placed] == [
+        ((1, 1), ("i", "i"), False),
+        ((1, 2), ("i", ""), True),
+        ((2, 3), ("", ""), True),
+        ((3, 3), ("", ""), False),
+    ]
+    assert {p.parts for p in placed} == {None}
+
+
+def test_a_passage_knows_its_parts() -> None:
+    text = "a\tb\nc\td\n\ne\tf"
+    parts = (Part("row", 1, 0, 3), Part("row", 2, 4, 7), Part("row", 9, 9, 12))
+    found = Document("a.csv", "", "text/csv", "", text, parts=parts)
+    placed = [Counted(found).place(Passage("a.csv", s, e, text[s:e])) for s, e in ((0, 3), (0, 7), (4, 12), (7, 9))]
+    assert [p.parts for p in placed] == [("row", 1, 1), ("row", 1, 2), ("row", 2, 9), None]
+    assert {p.pages for p in placed} == {None}

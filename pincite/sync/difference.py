@@ -10,6 +10,8 @@ from pathlib import Path
 
 from pincite import reading
 from pincite.errors import CorpusError, Inaccessible, Unreadable
+from pincite.reading.ignore import FILE as IGNORE_FILE
+from pincite.reading.ignore import IgnoreRules
 from pincite.settings import Sync
 from pincite.storage import Catalog, FileState
 
@@ -108,7 +110,8 @@ def holds_documents(corpus: Path) -> bool:
 
 
 def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iterator[tuple[str, os.stat_result]]:
-    """(source, stat) of everything that is no folder, in order; hidden things are noted in `skipped`."""
+    """(source, stat) of every file to be read, in order; what is left alone is noted in `skipped`."""
+    rules = IgnoreRules(corpus)
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -127,9 +130,11 @@ def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iter
                 skipped[source.encode("utf-8", "replace").decode()] = "its name is not valid UTF-8"
             elif entry.name.startswith("."):
                 skipped[source] = "hidden"
+            elif rules.is_ignored(source, is_folder := entry.is_dir(follow_symlinks=False)):
+                skipped[source] = f"named in {IGNORE_FILE}"
             elif entry.is_symlink():
                 skipped[source] = "symbolic link"
-            elif entry.is_dir(follow_symlinks=False):
+            elif is_folder:
                 below.append(source)
             else:
                 try:
