@@ -42,7 +42,7 @@ class Reader:
 FORMATS = (
     Reader("plain", 1, "text/plain", ".txt .text"),
     Reader("markdown", 1, "text/markdown", ".md .markdown"),
-    Reader("html", 1, "text/html", ".html .htm"),
+    Reader("html", 2, "text/html", ".html .htm .xhtml"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
