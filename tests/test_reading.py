@@ -25,6 +25,7 @@ RUSSIAN = "Паром отходит без двадцати семь и идё�
 MARKDOWN_PARTS = [
     "# A\n", "B\n===\n", "C\r\n---\r\n", "text\n", "\r\n", "\r", "```\n", "> # q\n", "---\n", "title: T\n",
     "é 😀 ", "<div>\n", "\u2028", "\x0b", "    code\n", "[x]: y\n", "&amp;\n", "\\", "`", "*",
+    "a|b\n-|-\n", "c|d\n", "| x |", "+++\n", "title = 'T'\n",
 ]  # fmt: skip
 HTML_PARTS = [
     "<p>", "</p>", "<h1>", "</h1>", "<h2>", "<h3>T</h3>", "<div>", "</div>", "<pre>", "</pre>", "<table>", "<tr>",
@@ -173,7 +174,7 @@ def test_a_markdown_file_becomes_a_document_with_nothing_changed(tmp_path: Path)
         sha256=hashlib.sha256(data).hexdigest(),
         text=text,
         sections=(Section(0, ("Ferries",)),),
-        reader="markdown/1",
+        reader="markdown/2",
     )
 
 
@@ -364,6 +365,48 @@ def test_a_rule_at_the_top_is_not_front_matter() -> None:
     assert named(content) == [("---", ()), ("# Sailing", ("Sailing",))]
 
 
+@pytest.mark.parametrize(
+    ("front", "title"),
+    [
+        ("---\ntitle: It's a guide # for now\n---\n", "It's a guide"),
+        ("---\n# about\n\ntitle: 'Ferries' # for now\n---\n", "Ferries"),
+        ("---\ntitle: >-\n  Ferries\n  and trains\nlang: en\n---\n", "Ferries and trains"),
+        ("---\ntitle:\nlang: en\n---\n", "Sailing"),
+        ('+++\n# about\ntitle = "Ferries \\u2013 a guide"\n+++\n', "Ferries – a guide"),
+        ("+++\r\ndraft = true\r\n+++\r\n", "Sailing"),
+    ],
+)
+def test_a_title_in_yaml_or_toml_wins_over_headings(front: str, title: str) -> None:
+    content = markdown.read(f"{front}# Sailing\n".encode())
+    assert content.text == f"{front}# Sailing\n"
+    assert content.title == title
+    assert headings(content) == [(0, ()), (len(front), ("Sailing",))]
+
+
+@pytest.mark.parametrize("front", ["---\nIt is a rule.\n# Sailing\n---\n", "+++\nno toml\n# Sailing\n+++\n"])
+def test_prose_between_two_rules_is_no_front_matter(front: str) -> None:
+    content = markdown.read(front.encode())
+    assert content.title == "Sailing"
+    assert named(content)[1] == ("# Sailing", ("Sailing",))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_the_rows_of_a_markdown_table_are_known_with_the_names_of_its_columns(newline: str) -> None:
+    text = (
+        "---\ntitle: T\n---\n"
+        * (newline == "\n")
+        + "Fares:\n\n| Who | *Price* in [£](x) |\n|:----|--:|\n| Car | 40 |\n| Dog \\| cat | `0` |\n\nend | of\n\n"
+        "> a|b\n> -|-\n> c|d\n\n```\na|b\n-|-\nc|d\n```\n\n| no | rows |\n|-|-|\n\n<!-- a|b -->\n\ne|f\n-|-\ng|h"
+    ).replace("\n", newline)
+    content = markdown.read(text.encode())
+    assert content.text == text
+    assert tables(content) == [
+        ("Who | Price in £", f"| Car | 40 |{newline}| Dog \\| cat | `0` |"),
+        ("a | b", "> c|d"),
+        ("e | f", "g|h"),
+    ]
+
+
 @pytest.mark.parametrize("newline", ["\r\n", "\r"])
 def test_headings_are_found_at_their_place_whatever_ends_a_line(newline: str) -> None:
     unix = "# A\n\ntext\n\nB\n===\n\n```\n# no\n```\n\n## C\ntext\n"
@@ -388,6 +431,9 @@ def test_markdown_is_never_changed_and_its_sections_are_in_order(text: str) -> N
     assert starts[0] == 0
     assert starts == sorted(set(starts))
     assert starts[-1] < len(content.text)
+    places = [place for table in content.tables for place in (table.start, table.end)]
+    assert places == sorted(set(places))
+    assert all(content.text[table.start - 1] in "\r\n" for table in content.tables)
 
 
 # HTML

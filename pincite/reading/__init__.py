@@ -41,7 +41,7 @@ class Reader:
 
 FORMATS = (
     Reader("plain", 1, "text/plain", ".txt .text"),
-    Reader("markdown", 1, "text/markdown", ".md .markdown"),
+    Reader("markdown", 2, "text/markdown", ".md .markdown"),
     Reader("html", 2, "text/html", ".html .htm .xhtml"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
