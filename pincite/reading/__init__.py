@@ -43,6 +43,7 @@ FORMATS = (
     Reader("plain", 1, "text/plain", ".txt .text"),
     Reader("markdown", 2, "text/markdown", ".md .markdown"),
     Reader("html", 2, "text/html", ".html .htm .xhtml"),
+    Reader("epub", 1, "application/epub+zip", ".epub"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
