@@ -44,6 +44,8 @@ FORMATS = (
     Reader("markdown", 2, "text/markdown", ".md .markdown"),
     Reader("html", 2, "text/html", ".html .htm .xhtml"),
     Reader("epub", 1, "application/epub+zip", ".epub"),
+    Reader("mail", 1, "message/rfc822", ".eml"),
+    Reader("mbox", 1, "application/mbox", ".mbox"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""

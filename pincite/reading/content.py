@@ -82,6 +82,8 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
                 raise Unreadable(f"not valid {name or 'UTF-8'} (byte {error.start})") from error
     if b"\x00" in data[:1000]:
         return _wide(data)
+    if declared and b"\x1b" in data and (text := _as_declared(data, declared)):
+        return text  # ISO-2022 switches between alphabets with escapes, so it is valid UTF-8 as well
     try:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:

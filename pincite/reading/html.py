@@ -117,8 +117,13 @@ def markup(data: bytes) -> tuple[str, tuple[str, ...]]:
     """A file as HTML, and remarks. Raises `Unreadable` for what is not text."""
     if _XHTML.encode() in data[:4096] and (text := _from_xhtml(data)):
         return text, ()
+    return decode(data, declared_charset(data))
+
+
+def declared_charset(data: bytes) -> str | None:
+    """What a `meta` element near the top says."""
     declared = _CHARSET.search(data[:4096])
-    return decode(data, declared[1].decode("ascii") if declared else None)
+    return declared[1].decode("ascii") if declared else None
 
 
 def _from_xhtml(data: bytes) -> str:
