@@ -31,7 +31,9 @@ HTML_PARTS = [
     "<p>", "</p>", "<h1>", "</h1>", "<h2>", "<h3>T</h3>", "<div>", "</div>", "<pre>", "</pre>", "<table>", "<tr>",
     "<td>", "<ul><li>", "<br>", "<nav>", "</nav>", "<p hidden>", "<script>", "</script>", "<main>", "<article>",
     "<form>", "<template>", "<svg>", "</svg>", "<!--", "-->", "&amp;", "&#0;", "word", " a b ", "\r\n", "é😀", "<",
-    "<code>", "</code>", "<title>", "</title>", "<select>", "<b>", "</i>",
+    "<code>", "</code>", "<title>", "</title>", "<select>", "<b>", "</i>", "<th>", "<thead>", "<caption>", "</table>",
+    "<p style='display:none'>", "<div role=banner>", "<aside>", "</aside>", "<button>", "<math>", "<dl><dt>", "<dd>",
+    "</ul>", "<tr hidden>", "</p>",
 ]  # fmt: skip
 
 
@@ -91,6 +93,12 @@ def test_bytes_become_exactly_the_text_that_was_written(data: bytes, text: str, 
         ("cp1250", "A kezelés körülbelül negyven percig tart; ez idő alatt ellenőrizni kell a vérnyomást."),
         ("cp1250", "Léčba trvá přibližně čtyřicet minut; během této doby je třeba sledovat krevní tlak."),
         ("cp1254", "Tedavi yaklaşık kırk dakika sürer; bu süre içinde kan basıncı izlenmelidir. Ağır şüphe var."),
+        ("cp1254", "Vapur sabah altıda kalkar ve üç saat sürer. Büyük gemiler daha uzun beklemelidir."),
+        ("cp1257", "Gydymas trunka apie keturiasdešimt minučių; tuo metu reikia stebėti kraujospūdį."),
+        ("cp1257", "Šiandien žmonės dažnai klausia, kiek kainuoja bilietas į laivą."),
+        ("cp1257", "Ārstēšana ilgst aptuveni četrdesmit minūtes; šajā laikā jākontrolē asinsspiediens."),
+        ("cp1257", "Täna küsivad inimesed sageli, kui palju maksab šokolaad õpilasele."),
+        ("cp874", "การรักษาใช้เวลาประมาณสี่สิบนาที ในระหว่างนี้ควรตรวจวัดความดันโลหิต"),
         ("cp1253", "Η θεραπεία διαρκεί περίπου σαράντα λεπτά και πρέπει να παρακολουθείται η πίεση."),
         ("koi8_r", RUSSIAN),
         ("cp932", "治療は約四十分かかります。その間、血圧を確認する必要があります。"),
@@ -655,3 +663,8 @@ def test_any_markup_gives_sections_that_begin_with_their_heading(body: str) -> N
         if section.heading:
             words = " ".join(content.text[section.start :].split())
             assert words.startswith(section.heading[-1])
+    assert 0 <= content.coverage.searchable <= 1
+    ends = [place for table in content.tables for place in (table.start, table.end)]
+    assert ends == sorted(set(ends))
+    lines = {0, len(content.text), *(place for place, sign in enumerate(content.text) if sign == "\n")}
+    assert all(table.end in lines and {table.start, table.start - 1} & lines for table in content.tables)

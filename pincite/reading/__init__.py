@@ -40,7 +40,7 @@ class Reader:
 
 
 FORMATS = (
-    Reader("plain", 1, "text/plain", ".txt .text"),
+    Reader("plain", 2, "text/plain", ".txt .text"),
     Reader("markdown", 2, "text/markdown", ".md .markdown"),
     Reader("html", 2, "text/html", ".html .htm .xhtml"),
     Reader("epub", 1, "application/epub+zip", ".epub"),
