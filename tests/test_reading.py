@@ -25,12 +25,15 @@ RUSSIAN = "Паром отходит без двадцати семь и идё�
 MARKDOWN_PARTS = [
     "# A\n", "B\n===\n", "C\r\n---\r\n", "text\n", "\r\n", "\r", "```\n", "> # q\n", "---\n", "title: T\n",
     "é 😀 ", "<div>\n", "\u2028", "\x0b", "    code\n", "[x]: y\n", "&amp;\n", "\\", "`", "*",
+    "a|b\n-|-\n", "c|d\n", "| x |", "+++\n", "title = 'T'\n",
 ]  # fmt: skip
 HTML_PARTS = [
     "<p>", "</p>", "<h1>", "</h1>", "<h2>", "<h3>T</h3>", "<div>", "</div>", "<pre>", "</pre>", "<table>", "<tr>",
     "<td>", "<ul><li>", "<br>", "<nav>", "</nav>", "<p hidden>", "<script>", "</script>", "<main>", "<article>",
     "<form>", "<template>", "<svg>", "</svg>", "<!--", "-->", "&amp;", "&#0;", "word", " a b ", "\r\n", "é😀", "<",
-    "<code>", "</code>", "<title>", "</title>", "<select>", "<b>", "</i>",
+    "<code>", "</code>", "<title>", "</title>", "<select>", "<b>", "</i>", "<th>", "<thead>", "<caption>", "</table>",
+    "<p style='display:none'>", "<div role=banner>", "<aside>", "</aside>", "<button>", "<math>", "<dl><dt>", "<dd>",
+    "</ul>", "<tr hidden>", "</p>",
 ]  # fmt: skip
 
 
@@ -41,6 +44,10 @@ def headings(content: reading.Content) -> list[tuple[int, tuple[str, ...]]]:
 def named(content: reading.Content) -> list[tuple[str, tuple[str, ...]]]:
     """The first line at each section's start, and the section's heading path."""
     return [(content.text[s.start :].splitlines()[0], s.heading) for s in content.sections]
+
+
+def tables(content: reading.Content) -> list[tuple[str, str]]:
+    return [(table.header, content.text[table.start : table.end]) for table in content.tables]
 
 
 def page(body: str, head: str = "") -> reading.Content:
@@ -86,6 +93,12 @@ def test_bytes_become_exactly_the_text_that_was_written(data: bytes, text: str, 
         ("cp1250", "A kezelés körülbelül negyven percig tart; ez idő alatt ellenőrizni kell a vérnyomást."),
         ("cp1250", "Léčba trvá přibližně čtyřicet minut; během této doby je třeba sledovat krevní tlak."),
         ("cp1254", "Tedavi yaklaşık kırk dakika sürer; bu süre içinde kan basıncı izlenmelidir. Ağır şüphe var."),
+        ("cp1254", "Vapur sabah altıda kalkar ve üç saat sürer. Büyük gemiler daha uzun beklemelidir."),
+        ("cp1257", "Gydymas trunka apie keturiasdešimt minučių; tuo metu reikia stebėti kraujospūdį."),
+        ("cp1257", "Šiandien žmonės dažnai klausia, kiek kainuoja bilietas į laivą."),
+        ("cp1257", "Ārstēšana ilgst aptuveni četrdesmit minūtes; šajā laikā jākontrolē asinsspiediens."),
+        ("cp1257", "Täna küsivad inimesed sageli, kui palju maksab šokolaad õpilasele."),
+        ("cp874", "การรักษาใช้เวลาประมาณสี่สิบนาที ในระหว่างนี้ควรตรวจวัดความดันโลหิต"),
         ("cp1253", "Η θεραπεία διαρκεί περίπου σαράντα λεπτά και πρέπει να παρακολουθείται η πίεση."),
         ("koi8_r", RUSSIAN),
         ("cp932", "治療は約四十分かかります。その間、血圧を確認する必要があります。"),
@@ -169,7 +182,7 @@ def test_a_markdown_file_becomes_a_document_with_nothing_changed(tmp_path: Path)
         sha256=hashlib.sha256(data).hexdigest(),
         text=text,
         sections=(Section(0, ("Ferries",)),),
-        reader="markdown/1",
+        reader="markdown/2",
     )
 
 
@@ -360,6 +373,48 @@ def test_a_rule_at_the_top_is_not_front_matter() -> None:
     assert named(content) == [("---", ()), ("# Sailing", ("Sailing",))]
 
 
+@pytest.mark.parametrize(
+    ("front", "title"),
+    [
+        ("---\ntitle: It's a guide # for now\n---\n", "It's a guide"),
+        ("---\n# about\n\ntitle: 'Ferries' # for now\n---\n", "Ferries"),
+        ("---\ntitle: >-\n  Ferries\n  and trains\nlang: en\n---\n", "Ferries and trains"),
+        ("---\ntitle:\nlang: en\n---\n", "Sailing"),
+        ('+++\n# about\ntitle = "Ferries \\u2013 a guide"\n+++\n', "Ferries – a guide"),
+        ("+++\r\ndraft = true\r\n+++\r\n", "Sailing"),
+    ],
+)
+def test_a_title_in_yaml_or_toml_wins_over_headings(front: str, title: str) -> None:
+    content = markdown.read(f"{front}# Sailing\n".encode())
+    assert content.text == f"{front}# Sailing\n"
+    assert content.title == title
+    assert headings(content) == [(0, ()), (len(front), ("Sailing",))]
+
+
+@pytest.mark.parametrize("front", ["---\nIt is a rule.\n# Sailing\n---\n", "+++\nno toml\n# Sailing\n+++\n"])
+def test_prose_between_two_rules_is_no_front_matter(front: str) -> None:
+    content = markdown.read(front.encode())
+    assert content.title == "Sailing"
+    assert named(content)[1] == ("# Sailing", ("Sailing",))
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+def test_the_rows_of_a_markdown_table_are_known_with_the_names_of_its_columns(newline: str) -> None:
+    text = (
+        "---\ntitle: T\n---\n"
+        * (newline == "\n")
+        + "Fares:\n\n| Who | *Price* in [£](x) |\n|:----|--:|\n| Car | 40 |\n| Dog \\| cat | `0` |\n\nend | of\n\n"
+        "> a|b\n> -|-\n> c|d\n\n```\na|b\n-|-\nc|d\n```\n\n| no | rows |\n|-|-|\n\n<!-- a|b -->\n\ne|f\n-|-\ng|h"
+    ).replace("\n", newline)
+    content = markdown.read(text.encode())
+    assert content.text == text
+    assert tables(content) == [
+        ("Who | Price in £", f"| Car | 40 |{newline}| Dog \\| cat | `0` |"),
+        ("a | b", "> c|d"),
+        ("e | f", "g|h"),
+    ]
+
+
 @pytest.mark.parametrize("newline", ["\r\n", "\r"])
 def test_headings_are_found_at_their_place_whatever_ends_a_line(newline: str) -> None:
     unix = "# A\n\ntext\n\nB\n===\n\n```\n# no\n```\n\n## C\ntext\n"
@@ -384,6 +439,9 @@ def test_markdown_is_never_changed_and_its_sections_are_in_order(text: str) -> N
     assert starts[0] == 0
     assert starts == sorted(set(starts))
     assert starts[-1] < len(content.text)
+    places = [place for table in content.tables for place in (table.start, table.end)]
+    assert places == sorted(set(places))
+    assert all(content.text[table.start - 1] in "\r\n" for table in content.tables)
 
 
 # HTML
@@ -395,7 +453,7 @@ def test_only_what_a_reader_would_read_is_left_of_a_page() -> None:
         "<main><h1>Ferries</h1><p>They sail <b>daily</b>.<script>track()</script></p>"
         "<p hidden>secret</p><p style='display: none'>secret</p><div aria-hidden=true>icon<p hidden>twice</p></div>"
         "<style>p {}</style><template><p>later</p></template><noscript>enable</noscript><!-- note -->"
-        "<button>Buy</button><select><option>one</select><aside>Related</aside>"
+        "<button>Buy</button><select><option>one</select><nav>Related</nav>"
         "<article><header>By Ann</header><p>And return.</p></article></main><footer>Imprint</footer>",
         head="<title>Ferries | Site</title><style>body {}</style>",
     )
@@ -414,7 +472,8 @@ def test_an_empty_main_element_does_not_hide_the_rest() -> None:
 
 
 def test_one_article_is_the_page_and_several_are_parts_of_it() -> None:
-    assert page("<p>before</p><article>one</article>").text == "one"
+    assert page("<p>before</p><article>one longer</article>").text == "one longer"
+    assert page("<p>before this</p><article>one</article>").text == "before this\n\none"
     assert page("<p>before</p><article>one</article><article>two</article>").text == "before\n\none\n\ntwo"
 
 
@@ -425,7 +484,7 @@ def test_without_a_first_heading_the_page_title_is_the_title() -> None:
 
 def test_headings_become_sections_at_their_exact_place() -> None:
     content = page("<p>intro</p><h1>A &amp; <i>b</i></h1><p>one</p><div><h3>Sub<br>ject</h3></div><p>two</p><h2></h2>")
-    assert content.text == "intro\n\nA & b\n\none\n\nSub\nject\n\ntwo"
+    assert content.text == "intro\n\nA & b\n\none\n\nSub ject\n\ntwo"
     assert headings(content) == [(0, ()), (7, ("A & b",)), (19, ("A & b", "Sub ject"))]
     assert content.title == "A & b"
 
@@ -436,7 +495,8 @@ def test_tables_and_lists_keep_their_rows_and_cells_apart() -> None:
         "<tbody><tr><td>Car</td><td>40<br>pounds</td></tr><tr><td>Dog</td><td></td></tr></tbody></table>"
         "<ul><li>one</li><li>two<ol><li>deep</li></ol></li></ul><dl><dt>Term</dt><dd>Meaning</dd></dl>"
     )
-    assert content.text == ("Fares\n\nWho\tPrice\n\nCar\t40\npounds\nDog\n\none\ntwo\n\ndeep\n\nTerm\n\nMeaning")
+    assert content.text == "Fares\n\nWho\tPrice\nCar\t40 pounds\nDog\n\none\ntwo\ndeep\n\nTerm\nMeaning"
+    assert tables(content) == [("Who | Price", "Car\t40 pounds\nDog")]
 
 
 def test_entities_are_the_characters_they_stand_for() -> None:
@@ -455,6 +515,95 @@ def test_preformatted_text_keeps_its_lines_and_indents() -> None:
         "<span>f</span>()\n<b>x</b></code></pre><p>Then  stop.</p>"
     )
     assert content.text == "Run:\n\ndef f():\n    return 1\n\nf()\nx\n\nThen stop."
+
+
+@pytest.mark.parametrize(
+    ("body", "text", "left_out"),
+    [
+        ("<p>a</p><p style='color:red; Display :\tNONE!important'>b</p>", "a", [("hidden elements", 1)]),
+        ("<p>a</p><p style='visibility:hidden'>b</p><dialog>c</dialog>", "a", [("hidden elements", 2)]),
+        ("<p>a</p><p hidden='until-found'>b</p><dialog open>c</dialog>", "a\n\nb\n\nc", []),
+        ("<p>a</p><p style='x-display:none-such'>b</p><p style='background:url(none)'>c</p>", "a\n\nb\n\nc", []),
+        ("<div aria-hidden=true><main>behind a dialog</main></div>", "behind a dialog", []),
+        ("<details><summary>More</summary><p>It is closed.</p></details>", "More\n\nIt is closed.", []),
+        ("<p>a</p><div role=Navigation>b</div><div role=search>c</div>", "a", [("navigation and page furniture", 2)]),
+        ("<div><div role=banner>a</div><p>b</p><footer>c</footer></div>", "b", [("navigation and page furniture", 2)]),
+        ("<header><h1>Ferries</h1></header><p>a</p>", "Ferries\n\na", []),
+        ("<blockquote>a<footer>Ann</footer></blockquote>", "a\n\nAnn", []),
+        ("<main>a<aside>A note on a.</aside></main><aside>b</aside>", "a\n\nA note on a.",
+         [("navigation and page furniture", 1)]),
+        ("<p>a</p><div class='x cookie-banner'>b</div>", "a", [("navigation and page furniture", 1)]),
+        ("<div class='cookie-banner'><h1>What a cookie banner is</h1></div>", "What a cookie banner is", []),
+        ("<h3><button>How long?</button></h3><p>a</p><button>Buy</button>", "How long?\n\na",
+         [("navigation and page furniture", 1)]),
+        ("<p>a</p>b<nav></nav>c<nav>Home</nav>d", "a\n\nb\n\nc\n\nd", [("navigation and page furniture", 1)]),
+        ("<p>a</p><main>b</main>c<p><i></i></p>", "b", [("navigation and page furniture", 2)]),
+        ("<p>a</p><svg><title>x</title><text>b</text></svg><svg><path></svg>", "a", [("drawings with text", 1)]),
+        ("<p>E = <math><mi>m</mi><msup><mi>c</mi><mn>2</mn></msup><annotation>mc^2</annotation></math>", "E = mc2", []),
+    ],
+)  # fmt: skip
+def test_what_is_left_out_of_a_page_is_counted_and_nothing_else_is(
+    body: str, text: str, left_out: list[tuple[str, int]]
+) -> None:
+    content = page(body)
+    assert (content.text, list(content.coverage.left_out)) == (text, left_out)
+
+
+def test_coverage_is_the_share_of_the_characters_that_a_person_sees() -> None:
+    content = page("<nav>ten chars, <b>six</b></nav><p>four and five</p><p hidden>none</p><script>none</script>")
+    assert content.text == "four and five"
+    assert content.coverage.searchable == 11 / (11 + 12)
+
+
+def test_the_rows_below_a_header_are_a_table_and_empty_cells_keep_their_column() -> None:
+    content = page(
+        "<p>intro</p><table><tr><td><th>2020<th>2021</tr><tr><th>Cars<td><td><p>4</p>\n<p>5</p></tr>"
+        "<tr><td></td></tr><tr><td hidden>0<td>Dogs<td>6</table><p>end</p>"
+    )
+    assert content.text == "intro\n\n\t2020\t2021\nCars\t\t4 5\nDogs\t6\n\nend"
+    assert tables(content) == [("2020 | 2021", "Cars\t\t4 5\nDogs\t6")]
+    assert content.coverage.left_out == (("hidden elements", 1),)
+
+
+def test_a_table_without_a_header_has_rows_and_no_table() -> None:
+    content = page("<table><tr><td>a<td>b<tr><td>c<td>d</table><table><thead><tr><td>e<td>f</table>")
+    assert (content.text, tables(content)) == ("a\tb\nc\td\n\ne\tf", [])
+
+
+def test_a_table_that_lays_out_a_page_is_no_table() -> None:
+    content = page(
+        "<table><tr><td>Menu</td><td><h1>Ferries</h1><p>They sail.</p><table><tr><th>Who<th>Price<tr><td>Car<td>40"
+        "</table></td></tr></table><table role=presentation><tr><td>a<td>b</table><table><tr><td>One column</table>"
+    )
+    assert content.text == "Menu\n\nFerries\n\nThey sail.\n\nWho\tPrice\nCar\t40\n\na\n\nb\n\nOne column"
+    assert tables(content) == [("Who | Price", "Car\t40")]
+    assert named(content) == [("Menu", ()), ("Ferries", ("Ferries",))]
+
+
+def test_one_line_break_is_a_line_and_two_are_a_paragraph() -> None:
+    assert page("one<br>two<br> <br/>three").text == "one\ntwo\n\nthree"
+
+
+def test_xhtml_is_read_as_xml_so_that_an_empty_title_does_not_swallow_the_page() -> None:
+    content = html.read(
+        b'<?xml version="1.0"?><html xmlns="http://www.w3.org/1999/xhtml"><head><title/><script src="x"/></head>'
+        b"<body><p>a<br/>b</p><p><![CDATA[1 < 2]]></p></body></html>"
+    )
+    assert content.text == "a\nb\n\n1 < 2"
+
+
+def test_deep_and_open_markup_takes_no_time_and_no_memory() -> None:
+    started = time.perf_counter()
+    fonts = "".join(f"<font color={number}>" for number in range(3_000))
+    assert html.read(f"<div>{fonts}</div>{'<p>x</p>' * 3_000}".encode()).text == "\n\n".join("x" * 3_000)
+    content = html.read(("<div>x" * 100_000 + "<!-- </div> --><title>a <b>" + "</div>" * 100_000).encode())
+    assert content.text.count("x") == 100_000
+    assert time.perf_counter() - started < 5
+
+
+def test_what_is_not_deep_is_parsed_as_it_stands() -> None:
+    pages = ["<p>x</b>" * 5_000, "<svg>" + "<path/>" * 1_000 + "</svg>", "<li><div>a</div>" * 1_000, "<b>a</b>" * 100]
+    assert [html._flattened(markup) for markup in pages] == pages
 
 
 @pytest.mark.parametrize(
@@ -514,3 +663,8 @@ def test_any_markup_gives_sections_that_begin_with_their_heading(body: str) -> N
         if section.heading:
             words = " ".join(content.text[section.start :].split())
             assert words.startswith(section.heading[-1])
+    assert 0 <= content.coverage.searchable <= 1
+    ends = [place for table in content.tables for place in (table.start, table.end)]
+    assert ends == sorted(set(ends))
+    lines = {0, len(content.text), *(place for place, sign in enumerate(content.text) if sign == "\n")}
+    assert all(table.end in lines and {table.start, table.start - 1} & lines for table in content.tables)

@@ -41,15 +41,18 @@ class Reader:
 
 
 FORMATS = (
-    Reader("plain", 1, "text/plain", ".txt .text"),
-    Reader("markdown", 1, "text/markdown", ".md .markdown"),
-    Reader("html", 1, "text/html", ".html .htm"),
+    Reader("plain", 2, "text/plain", ".txt .text"),
+    Reader("markdown", 2, "text/markdown", ".md .markdown"),
+    Reader("html", 2, "text/html", ".html .htm .xhtml"),
     Reader("spreadsheet", 1, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
     Reader("spreadsheet", 1, "application/vnd.ms-excel.sheet.macroenabled.12", ".xlsm"),
     Reader("spreadsheet", 1, "application/vnd.ms-excel", ".xls"),
     Reader("spreadsheet", 1, "application/vnd.oasis.opendocument.spreadsheet", ".ods"),
     Reader("table", 1, "text/csv", ".csv"),
     Reader("table", 1, "text/tab-separated-values", ".tsv"),
+    Reader("epub", 1, "application/epub+zip", ".epub"),
+    Reader("mail", 1, "message/rfc822", ".eml"),
+    Reader("mbox", 1, "application/mbox", ".mbox"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""

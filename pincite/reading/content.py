@@ -82,6 +82,8 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
                 raise Unreadable(f"not valid {name or 'UTF-8'} (byte {error.start})") from error
     if b"\x00" in data[:1000]:
         return _wide(data)
+    if declared and b"\x1b" in data and (text := _as_declared(data, declared)):
+        return text  # ISO-2022 switches between alphabets with escapes, so it is valid UTF-8 as well
     try:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:
@@ -122,21 +124,43 @@ def _wide(data: bytes) -> tuple[str, str]:
 
 
 def _guessed(data: bytes) -> tuple[str, str]:
-    best = from_bytes(data, cp_isolation=_LEGACY).best()
+    # Nearly any bytes can be Thai, so it is thought of last.
+    best = from_bytes(data, cp_isolation=_LEGACY).best() or from_bytes(data, cp_isolation=["cp874"]).best()
     if best is None:
         raise Unreadable("not text in an encoding that can be told")
     alike = {best.encoding, *best.could_be_from_charset}
-    if "cp1252" in alike or (best.encoding in _LATIN and best.language not in _EASTERN):
+    encoding = best.encoding
+    if "cp1252" in alike or (encoding in _LATIN and best.language not in _EASTERN):
         # The Latin single-byte pages differ in a handful of signs; among them Windows-1252 is by
         # far the most common on real disks, so another needs a language that it cannot write.
-        try:
-            return data.decode("cp1252"), "Windows-1252"
-        except UnicodeDecodeError:
-            pass
-    return str(best), best.encoding
+        encoding = "cp1252"
+    if encoding in _ALPHABETS:
+        fitting = [codec for codec in _ALPHABETS if _is_written_in(codec, data)]
+        encoding = encoding if encoding in fitting or not fitting else fitting[0]
+    try:
+        return data.decode(encoding), "Windows-1252" if encoding == "cp1252" else encoding
+    except UnicodeDecodeError:
+        return str(best), best.encoding
+
+
+def _is_written_in(codec: str, data: bytes) -> bool:
+    """Whether, read so, the letters beyond ASCII are those of one language."""
+    try:
+        signs = set(data.decode(codec).lower())
+    except UnicodeDecodeError:
+        return False
+    letters = {sign for sign in signs if sign > "\x7f" and sign.isalpha()} - set("µªº")
+    return any(letters <= set(alphabet) for alphabet in _ALPHABETS[codec].split())
 
 
 _ASCII = r'<meta charset="AZaz09+AGE-\u0041">'
+_ALPHABETS = {
+    "cp1252": "äöüßé àâæçéèêëîïôœùûüÿ áéíñóúü àáâãçéêíóôõúü àèéìíîòóù åäöšžé æøåéóòô áðéíóúýþæö áèéêëïíóöüç àçèéíïòóúü",
+    "cp1250": "ąćęłńóśźż áčďéěíňóřšťúůýž áäčďéíĺľňóôŕšťúýž áéíóöőúüű ăâîșțşţ čćđšž čšž",
+    "cp1254": "çğıöşüâîû",
+    "cp1257": "ąčęėįšųūž āčēģīķļņšūžōŗ äõöüšž",
+}
+"""Of the languages that a Latin page is used for: what fits none of its own, and one of another's, is in that."""
 _LATIN = ("cp1250", "cp1254", "cp1257")
 _EASTERN = (
     "Croatian Czech Estonian Hungarian Latvian Lithuanian Polish Romanian Serbian Slovak Slovene Turkish".split()  # noqa: SIM905
