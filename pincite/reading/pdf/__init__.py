@@ -129,11 +129,12 @@ def _nothing(pages: Sequence[_Read]) -> str:
     start = f"no text on any of its {_pages(len(pages))}" if len(pages) > 1 else "no text on its only page"
     if not images and not drawings:
         return f"{start}: nothing is shown there"
-    what = "images" if images >= drawings else "drawings"
-    count = max(images, drawings)
+    kind, count = ("image", images) if images >= drawings else ("drawing", drawings)
+    one = f"{'an' if kind == 'image' else 'a'} {kind}"
     if len(pages) == 1:
-        return f"{start}: it is an {what[:-1]}; switch reading.ocr on".replace("an d", "a d")
-    return f"{start}: {'they' if count == len(pages) else count} are {what}; switch reading.ocr on"
+        return f"{start}: it is {one}; switch reading.ocr on"
+    are = f"1 is {one}" if count == 1 else f"{'they' if count == len(pages) else count} are {kind}s"
+    return f"{start}: {are}; switch reading.ocr on"
 
 
 def _content(

@@ -81,7 +81,7 @@ def _is_short(paragraph: Paragraph) -> bool:
         not paragraph.is_row
         and len(paragraph.lines) <= _MOST_LINES
         and len(words) <= _LONGEST
-        and any(map(str.isalpha, words))
+        and sum(map(str.isalpha, words)) >= 0.4 * len(words.replace(" ", ""))
         and not words.endswith((",", ";"))
     )
 
@@ -93,7 +93,6 @@ def _is_bold_heading(paragraph: Paragraph, body: float) -> bool:
         and _is_short(paragraph)
         and len(words) <= _LONGEST_BOLD
         and _size(paragraph) >= 0.95 * body
-        and sum(map(str.isalpha, words)) >= 0.5 * len(words.replace(" ", ""))
         and not words.endswith((".", ":"))
     )
 

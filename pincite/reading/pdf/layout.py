@@ -15,7 +15,7 @@ from pincite.reading.pdf.pdfium import Characters
 
 _WORD_GAP = 0.17
 """White space between words, in font sizes, where the file has no space."""
-_CELL_GAP = 1.0
+_CELL_GAP = 0.8
 """Between cells of a table, in font sizes."""
 _GUTTER_ROWS = 4
 _GUTTER_GAP = 0.8
@@ -366,7 +366,8 @@ def _line(row: Row) -> Line:
     cells = [row[:1]]
     reach = row[0].right
     for before, word in zip(row, row[1:], strict=False):
-        wide = _CELL_GAP * max(word.size, before.size)
+        is_amount = word.text in _BEFORE_NUMBERS and (before.text[-1].isdigit() or before.text[-1] in ")%—")
+        wide = (_WORD_GAP if is_amount else _CELL_GAP) * max(word.size, before.size)
         if abs(word.left - reach) > wide and word.left > reach:
             cells.append([])
         cells[-1].append(word)

@@ -116,12 +116,14 @@ def goes_on(before: Paragraph, after: Paragraph) -> bool:
         return False
     if last.angle != first.angle or abs(last.size - first.size) > 0.08 * last.size or last.bold != first.bold:
         return False
+    if last.text[-1] in _HYPHENS and _starts_lower(first.text):
+        return True
     if _ENDS_A_SENTENCE.search(last.text) and not last.text.endswith((";", ":")):
         return False
     is_full = last.right - last.left > 0.8 * (max(line.right for line in before.lines) - last.left) and (
         len(before.lines) > 1 or len(last.text) > 40
     )
-    return is_full and (_starts_lower(first.text) or last.text[-1] in _HYPHENS + "," or len(after.lines) > 1)
+    return is_full and (_starts_lower(first.text) or last.text[-1] == "," or len(after.lines) > 1)
 
 
 def _starts_lower(text: str) -> bool:
@@ -142,10 +144,15 @@ class Hyphens:
         self._counts: Counter[str] | None = None
 
     def _count(self, word: str) -> int:
+        """How often it stands within a line; what a hyphen parts is not counted."""
         if self._counts is None:  # most documents have no hyphenated line
-            self._counts = Counter(
-                found.lower() for line in self._lines for found in _WORD.findall(line.text.rstrip(_HYPHENS))
-            )
+            self._counts = Counter()
+            before = ""
+            for line in self._lines:
+                words = _WORD.findall(line.text)
+                first, last = before.endswith(tuple(_HYPHENS)), line.text.endswith(tuple(_HYPHENS))
+                self._counts.update(word.lower() for word in words[first : len(words) - last])
+                before = line.text
         return self._counts[word.lower()]
 
     def join(self, before: str, after: str) -> tuple[str, str]:

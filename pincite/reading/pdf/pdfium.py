@@ -249,9 +249,8 @@ def _sheet(page: Any, text: Any, comments: int) -> Sheet:
         raise pdfium.PdfiumError(f"{count} characters on one page")
     handle = ctypes.cast(text.raw, _POINTER).value or 0
     code = np.fromiter(map(_unicode, itertools.repeat(handle), range(count)), np.uint32, count)
-    objects = np.fromiter(
-        ((found or 0) for found in map(_text_object, itertools.repeat(handle), range(count))), np.uint64, count
-    )
+    found = map(_text_object, itertools.repeat(handle), range(count))
+    objects = np.array([place or 0 for place in found], np.uint64)
     width, height = page.get_size()
     # White space that PDFium adds has no object; controls are no letters either.
     code[np.isin(code, _HYPHENS)] = ord("-")

@@ -8,6 +8,7 @@ or in bold, or without any number where numbers follow; a name over several colu
 
 import re
 from collections.abc import Callable, Iterator, Sequence
+from itertools import takewhile
 
 from pincite.reading.pdf.layout import Cell, Line
 
@@ -61,6 +62,8 @@ def _run(lines: Sequence[Line], start: int) -> list[Line]:
             rows.append(line)
             recent.append(line)
             end = len(rows)
+        elif line.bold and line.size > 1.08 * before.size:
+            break
         elif line.right <= second + line.size or line.left >= second - line.size:
             rows.append(line)
         else:
@@ -108,38 +111,56 @@ def _name_columns(rows: Sequence[Line]) -> None:
     columns = _columns([cell for row in body if len(row.cells) > 1 for cell in row.cells])
     names: list[list[str]] = [[] for _ in columns]
     for row in header:
-        for cell in row.cells:
-            for column in _over(cell, columns):
+        for cell, below in zip(
+            row.cells, _spanned(row, columns) or [_over(cell, columns) for cell in row.cells], strict=True
+        ):
+            for column in below:
                 names[column].append(cell.text)
     body[0].columns = " | ".join(" ".join(words) for words in names if words)
 
 
-def _header(rows: Sequence[Line]) -> list[Line]:
-    left, right = min(row.left for row in rows), max(row.right for row in rows)
-    unlabelled = _leading(rows, lambda row: row.left > left + 0.15 * (right - left))
-    for found in (
-        unlabelled,
-        _leading(rows, lambda row: row.bold) if not all(row.bold for row in rows) else [],
-        _leading(rows, lambda row: not _has_number(row)),
-    ):
-        if found and len(found) < len(rows) and len(found) <= 6 and any(len(row.cells) > 1 for row in found):
-            rest = rows[len(found) :]
-            if found is unlabelled or 2 * sum(map(_has_number, rest)) >= len(rest) or found[0].bold:
-                return found
-    return []
-
-
-def _leading(rows: Sequence[Line], holds: Callable[[Line], bool]) -> list[Line]:
+def _spanned(row: Line, columns: Sequence[tuple[float, float]]) -> list[list[int]]:
+    """The columns below each cell, where each stands over the middle of as many; else nothing."""
+    each, rest = divmod(len(columns) - 1, len(row.cells))
+    if each < 2 or rest:
+        return []
     found = []
-    for row in rows:
-        if not holds(row):
-            break
-        found.append(row)
+    for number, cell in enumerate(row.cells):
+        first = 1 + number * each
+        left, right = columns[first][0], columns[first + each - 1][1]
+        if abs(cell.left + cell.right - left - right) > 0.5 * (right - left):
+            return []
+        found.append(list(range(first, first + each)))
     return found
 
 
-def _has_number(row: Line) -> bool:
-    return any(sign.isdigit() for cell in row.cells[1:] for sign in cell.text)
+def _header(rows: Sequence[Line]) -> list[Line]:
+    """The rows on top that name columns; none of them holds an amount."""
+    left, right = min(row.left for row in rows), max(row.right for row in rows)
+    top = _leading(rows[:_MOST_HEADER_ROWS], lambda row: not (_has_amount(row) or _AMOUNT.fullmatch(row.cells[0].text)))
+    unlabelled = _leading(top, lambda row: row.left > left + 0.15 * (right - left))
+    bold = _leading(top, lambda row: row.bold) if not all(row.bold for row in rows) else []
+    unit = _leading(top[len(unlabelled) : len(unlabelled) + 1], lambda row: row.cells[0].text.startswith("("))
+    for found in (bold if len(bold) > len(unlabelled) else [*unlabelled, *unit], top):
+        while found and len(found[-1].cells) == 1:
+            found.pop()
+        rest = rows[len(found) :]
+        if found and rest and (found is not top or 2 * sum(map(_has_amount, rest)) >= len(rest)):
+            return found
+    return []
+
+
+_MOST_HEADER_ROWS = 6
+_AMOUNT = re.compile(r"(?!(?:19|20)\d\d$)[$€£¥(\s+\-–—]*\d[\d.,\s]*[)%\s]*|[-–—]+")
+"""A number that is no year, or the dash in its place."""
+
+
+def _leading(rows: Sequence[Line], holds: Callable[[Line], bool]) -> list[Line]:
+    return list(takewhile(holds, rows))
+
+
+def _has_amount(row: Line) -> bool:
+    return any(_AMOUNT.fullmatch(cell.text) for cell in row.cells[1:])
 
 
 def _columns(cells: Sequence[Cell]) -> list[tuple[float, float]]:
