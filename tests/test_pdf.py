@@ -233,7 +233,7 @@ def test_a_hyphen_at_a_lines_end_goes_or_stays_as_the_document_says(
 
 
 def test_a_paragraph_goes_on_over_a_page_and_over_a_hyphen_there() -> None:
-    one, two = prose(4, 5), prose(5, 4)
+    one, two = prose(4, 5), prose(5, 4, indent=40)
     one[-1] = " ".join(one[-1].split()[:4]) + " infor-"
 
     def draw(canvas: Canvas) -> None:
