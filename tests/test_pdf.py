@@ -4,7 +4,7 @@ import hashlib
 import io
 import random
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -428,7 +428,7 @@ def test_fields_of_forms_are_read_and_attached_files_and_comments_counted() -> N
     file = io.BytesIO()
     writer.write(file)
     content = pdf.read(file.getvalue())
-    assert " ".join(content.text.split()) == "Name of the boat: Seagull"
+    assert content.text == "Name of the boat: Seagull"
     assert content.coverage.left_out == (("attached files", 1), ("comments", 1))
 
 
@@ -673,7 +673,7 @@ def test_an_outline_that_loops_ends() -> None:
 SMALL = drawn(lambda canvas: running_pages(canvas, 2, str), pageCompression=0)
 
 
-@hypothesis_settings(deadline=None, max_examples=300)
+@hypothesis_settings(deadline=None, max_examples=1500)
 @given(
     changes=st.lists(
         st.tuples(st.integers(0, len(SMALL) - 1), st.binary(min_size=1, max_size=6)), min_size=1, max_size=12
@@ -696,11 +696,12 @@ def test_a_damaged_file_is_read_or_refused_and_nothing_else(changes: list[tuple[
 
 
 @pytest.fixture(scope="module")
-def reports(shared: Path) -> dict[Path, Document]:
+def reports(shared: Path) -> Iterator[dict[Path, Document]]:
     folder = shared / "files" / "sec-10-q"
     if not folder.is_dir():
         pytest.skip(f"the reports are not there: {folder}")
-    return {path: reading.read(path, path.name) for path in sorted(folder.glob("*.pdf"))}
+    with pypdf.apply_configuration(array_maximum_element_count=10_000_000):  # some have large fonts
+        yield {path: reading.read(path, path.name) for path in sorted(folder.glob("*.pdf"))}
 
 
 def letters(text: str) -> str:

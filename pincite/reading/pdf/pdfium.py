@@ -9,7 +9,7 @@ import ctypes
 import io
 import itertools
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -30,8 +30,6 @@ _MOST_ANNOTATIONS = 5_000
 _MOST_OBJECTS = 10_000
 _FEW = 1_000
 """Characters: more are never running headers alone, and then nobody asks for images."""
-_DRAWN = (c.FPDF_ANNOT_WIDGET, c.FPDF_ANNOT_FREETEXT, c.FPDF_ANNOT_STAMP)
-"""Annotations whose words stand on the page: fields of forms, text typed onto it, stamps."""
 _HYPHENS = (0x02, 0xAD, 0xFFFE)
 """What PDFium makes of a hyphen at the end of a line, and a soft hyphen that is shown."""
 _LOCK = Lock()
@@ -122,8 +120,8 @@ _REASONS = {
 def sheet(document: pdfium.PdfDocument, index: int) -> Sheet | None:
     """The page at `index`, from 0; None where it is damaged."""
     try:
-        with _page(document, index) as (page, comments), _closing(page.get_textpage()) as text:
-            return _sheet(page, text, comments)
+        with _closing(document[index]) as page, _closing(page.get_textpage()) as text:
+            return _sheet(page, text)
     except pdfium.PdfiumError:
         return None
 
@@ -177,13 +175,14 @@ def outline(document: pdfium.PdfDocument) -> tuple[list[Bookmark], bool]:
     return found, False
 
 
-def _words(ask: Callable[[Any, int], int]) -> str:
-    """A string that PDFium hands over as UTF-16, its white space folded."""
-    size = min(ask(None, 0), 4096)
-    buffer = ctypes.create_string_buffer(size)
-    if size < 2 or ask(buffer, size) > size:
+def _words(ask: Callable[[Any, int], int], longest: int = 4096) -> str:
+    """A string that PDFium hands over as UTF-16, its white space folded; nothing where it is longer."""
+    size = ask(None, 0)
+    if not 2 < size <= longest:
         return ""
-    text = buffer.raw[: size - 2].decode("utf-16-le", "replace")
+    buffer = (ctypes.c_ushort * (size // 2))()
+    ask(buffer, size)
+    text = bytes(buffer)[:-2].decode("utf-16-le", "replace")
     return " ".join("".join(sign if sign.isprintable() else " " for sign in text).split())
 
 
@@ -196,34 +195,51 @@ def _closing(thing: Any) -> Iterator[Any]:
         thing.close()
 
 
-@contextmanager
-def _page(document: pdfium.PdfDocument, index: int) -> Iterator[tuple[Any, int]]:
-    """A page with what is typed onto it made part of it, and the number of its comments."""
-    page = document[index]
-    try:
-        drawn, comments = _annotations(page)
-        if drawn and c.FPDFPage_Flatten(page, c.FLAT_NORMALDISPLAY) == c.FLATTEN_SUCCESS:
-            page.close()
-            page = document[index]
-        yield page, comments
-    finally:
-        page.close()
+@dataclass(frozen=True, slots=True)
+class _Annotations:
+    """What is laid upon a page."""
+
+    typed: Sequence[tuple[str, tuple[float, ...]]]
+    """Words typed into fields or onto the page, with the box (left, top, right, bottom) they were typed into."""
+    comments: int
 
 
-def _annotations(page: Any) -> tuple[int, int]:
-    """How many are drawn as text on the page, and how many are comments beside it."""
-    drawn = comments = 0
+def _annotations(page: Any) -> _Annotations:
+    """Read one by one: making them part of the page, as PDFium can, ends the process on some damaged files."""
+    typed, comments = [], 0
     for number in range(min(c.FPDFPage_GetAnnotCount(page), _MOST_ANNOTATIONS)):
         annotation = c.FPDFPage_GetAnnot(page, number)
         if not annotation:
             continue
         kind = c.FPDFAnnot_GetSubtype(annotation)
-        if kind in _DRAWN:
-            drawn += 1
+        if kind in _TYPED:
+            box = c.FS_RECTF()
+            is_string = c.FPDFAnnot_GetValueType(annotation, _TYPED[kind]) == c.FPDF_OBJECT_STRING
+            words = _words(partial(c.FPDFAnnot_GetStringValue, annotation, _TYPED[kind]), _LONGEST_FIELD)
+            if is_string and words and c.FPDFAnnot_GetRect(annotation, box):
+                typed.append((words, (box.left, box.top, box.right, box.bottom)))
         elif kind not in (c.FPDF_ANNOT_LINK, c.FPDF_ANNOT_POPUP):
             comments += c.FPDFAnnot_GetStringValue(annotation, b"Contents", None, 0) > 2
         c.FPDFPage_CloseAnnot(annotation)
-    return drawn, comments
+    return _Annotations(typed, comments)
+
+
+_TYPED = {c.FPDF_ANNOT_WIDGET: b"V", c.FPDF_ANNOT_FREETEXT: b"Contents"}
+"""Annotations whose words stand on the page, fields of forms and text typed onto it, and where these are."""
+_LONGEST_FIELD = 1_000_000
+
+
+def _spread(words: str, left: float, bottom: float, right: float, top: float) -> Characters:
+    """Typed words as characters evenly over their box, on one line: where exactly they stand is not known."""
+    size = min(max(top - bottom, 1.0), 12.0)
+    floor = (bottom + top - size) / 2 if top - bottom < 2.5 * size else top - size
+    code = np.array([min(ord(sign), 0x10FFFF) for sign in words], np.uint32)
+    x, step = np.linspace(left, right, len(words), endpoint=False), (right - left) / len(words)
+    same = np.ones(len(words))
+    spaced = np.roll(code == 0x20, 1)
+    return Characters(
+        code, x, same * floor, x + step, same * (floor + size), same * size, same < 0, same.astype(np.int64) * 0, spaced
+    ).only(code != 0x20)
 
 
 def _bound(function: Any, result: Any, *arguments: Any) -> Any:
@@ -243,7 +259,7 @@ _font_name = _bound(c.FPDFFont_GetBaseFontName, ctypes.c_size_t, _POINTER, _POIN
 _font_weight = _bound(c.FPDFFont_GetWeight, _INT, _POINTER)
 
 
-def _sheet(page: Any, text: Any, comments: int) -> Sheet:
+def _sheet(page: Any, text: Any) -> Sheet:
     count = text.count_chars()
     if count > _MOST_CHARACTERS:
         raise pdfium.PdfiumError(f"{count} characters on one page")
@@ -271,19 +287,28 @@ def _sheet(page: Any, text: Any, comments: int) -> Sheet:
     if hidden.any():
         hidden &= ~_over_an_image(page, boxes)
     seen = inside & ~hidden
+    annotations = _annotations(page)
+    places = _shown(page, np.array([box for _, box in annotations.typed], np.float32).reshape(-1, 4))
+    typed = [_spread(words, *map(float, box)) for (words, _), *box in zip(annotations.typed, *places[:4], strict=True)]
     kinds = _kinds(page) if len(characters) <= _FEW else set()
     return Sheet(
         width=width,
         height=height,
-        characters=characters.only(seen),
+        characters=_together([characters.only(seen), *typed]),
         has_image=c.FPDF_PAGEOBJ_IMAGE in kinds,
         has_drawing=bool(kinds - {c.FPDF_PAGEOBJ_IMAGE, c.FPDF_PAGEOBJ_TEXT}),
         is_recognised=bool(seen.any() and (unseen & seen).sum() * 2 >= seen.sum()),
         outside=int((~inside).sum()),
         invisible=int(hidden.sum()),
-        comments=comments,
+        comments=annotations.comments,
         unmapped=int((code[kept][seen] == 0xFFFD).sum()),
     )
+
+
+def _together(parts: Sequence[Characters]) -> Characters:
+    if len(parts) == 1:
+        return parts[0]
+    return Characters(*(np.concatenate([getattr(part, name) for part in parts]) for name in Characters.__slots__))
 
 
 _SPACES = np.array([*range(0x80, 0xA1), 0x1680, *range(0x2000, 0x2010), *range(0x2028, 0x2030), 0x205F, 0x2060, 0x3000,
