@@ -50,8 +50,8 @@ READERS = {ending: reader for reader in FORMATS for ending in reader.endings.spl
 _LONGEST_HEADING = 200
 
 
-def read(path: Path, source: str) -> Document:
-    """Read the file at `path` as the document `source`.
+def read(path: Path, source: str, *, ocr: bool = False) -> Document:
+    """Read the file at `path` as the document `source`; with `ocr`, recognise text in images of pages.
 
     Raises `Unreadable`, with the reason, for a file without a reader, one that is not a regular
     file, one that holds no text and one that the system will not give.
@@ -61,7 +61,8 @@ def read(path: Path, source: str) -> Document:
         raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
     reader = READERS[suffix]
     data = read_bytes(path)
-    content = reader.read(data)
+    recognises = ocr and reader.module == "pdf"
+    content = _recognised(data) if recognises else reader.read(data)
     if not content.text.strip():
         raise Unreadable("holds no text")
     return Document(
@@ -77,9 +78,14 @@ def read(path: Path, source: str) -> Document:
         parts=content.parts,
         tables=content.tables,
         coverage=content.coverage,
-        reader=reader.name,
+        reader=f"{reader.name}+ocr" if recognises else reader.name,
         remarks=content.remarks,
     )
+
+
+def _recognised(data: bytes) -> Content:
+    content: Content = import_module("pincite.reading.recognition").read(data)
+    return content
 
 
 def _shown(words: str) -> str:

@@ -9,19 +9,22 @@ headings.py     which paragraphs are headings
 """
 
 import hashlib
+import io
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
+from PIL.Image import Image
+from pypdfium2 import PdfDocument
 
 from pincite.errors import Unreadable
 from pincite.reading.content import Content, Heading, sections
 from pincite.reading.pdf import headings, pdfium, tables
 from pincite.reading.pdf.layout import Line, flows, lay_out
 from pincite.reading.pdf.paragraphs import Hyphens, Paragraph, goes_on, paragraphs
-from pincite.reading.pdf.pdfium import Bookmark, Characters
+from pincite.reading.pdf.pdfium import Bookmark, Characters, Sheet
 from pincite.reading.pdf.running import is_page_number, running
 from pincite.types import Coverage, Document, Page, Table
 
@@ -52,17 +55,17 @@ class _Read:
 
 def read(data: bytes) -> Content:
     """The text as a person reads it, without running headers, footers and page numbers."""
-    content, nothing = extract(data)
-    if nothing:
-        raise Unreadable(nothing)
-    return content
+    return read_with(data, None)
 
 
-def extract(data: bytes) -> tuple[Content, str]:
-    """What `read` gives, even without any text; and why there is none."""
+def read_with(data: bytes, recognise: Callable[[Image, float], list[Characters]] | None) -> Content:
+    """What `read` gives; pages that show something and have no text are given to `recognise`.
+
+    It gets an image of the page and how many pixels a point has, and gives lines.
+    """
     with pdfium.opened(data) as document:
         left_out = Counter({"attached files": pdfium.attachments(document)})
-        unmapped = 0
+        unmapped = recognised = 0
         pages: list[_Read] = []
         for index in range(len(document)):
             sheet = pdfium.sheet(document, index)
@@ -74,22 +77,44 @@ def extract(data: bytes) -> tuple[Content, str]:
             left_out["invisible characters"] += sheet.invisible
             left_out["comments"] += sheet.comments
             unmapped += sheet.unmapped
-            lines = _lines(sheet.characters)
+            characters = sheet.characters
+            is_blank = not len(characters) and (sheet.has_image or sheet.has_drawing)
+            if recognise and is_blank and (found := recognise(*_pictured(document, index, sheet))):
+                characters = pdfium.together(found)
+                recognised += 1
+            lines = _lines(characters)
             for line in lines:
                 line.cells.clear()  # they hold the characters, which take most of the memory
+            is_recognised = sheet.is_recognised or (is_blank and bool(lines))
             label = pdfium.label(document, index)
-            pages.append(_Read(lines, sheet.height, sheet.has_image, sheet.has_drawing, sheet.is_recognised, label))
+            pages.append(_Read(lines, sheet.height, sheet.has_image, sheet.has_drawing, is_recognised, label))
         bookmarks, has_more = pdfium.outline(document)
         described = pdfium.title(document)
     remarks = []
     if has_more:
         remarks.append(f"its outline is longer than {len(bookmarks):,} entries; the rest is not used")
-    if recognised := sum(page.is_recognised for page in pages):
-        remarks.append(f"{_pages(recognised)} recognised from images by the program that made the file")
+    if recognised:
+        remarks.append(f"{_pages(recognised)} recognised from images")
+    if before := sum(page.is_recognised for page in pages) - recognised:
+        remarks.append(f"{_pages(before)} recognised from images by the program that made the file")
     if unmapped:
         remarks.append(f"{unmapped:,} characters of fonts that do not say which letters they are")
     _leave_out_running(pages, left_out)
-    return _content(pages, bookmarks, described, left_out, remarks), _nothing(pages)
+    if nothing := _nothing(pages):
+        shows = any(page.has_image or page.has_drawing for page in pages)
+        raise Unreadable(nothing + (_REMEDY if shows and not recognise else ""))
+    return _content(pages, bookmarks, described, left_out, remarks)
+
+
+def _pictured(document: PdfDocument, index: int, sheet: Sheet) -> tuple[Image, float]:
+    """An image of a page as large as text is recognised in, and the pixels a point."""
+    image = pdfium.rendered(document, index, min(_DPI / 72, _LONGEST_SIDE / max(sheet.width, sheet.height, 1.0)))
+    return image, image.height / max(sheet.height, 1.0)
+
+
+_DPI = 200
+_LONGEST_SIDE = 2000
+_REMEDY = "; switch reading.ocr on"
 
 
 def _lines(characters: Characters) -> list[Line]:
@@ -132,9 +157,9 @@ def _nothing(pages: Sequence[_Read]) -> str:
     kind, count = ("image", images) if images >= drawings else ("drawing", drawings)
     one = f"{'an' if kind == 'image' else 'a'} {kind}"
     if len(pages) == 1:
-        return f"{start}: it is {one}; switch reading.ocr on"
+        return f"{start}: it is {one}"
     are = f"1 is {one}" if count == 1 else f"{'they' if count == len(pages) else count} are {kind}s"
-    return f"{start}: {are}; switch reading.ocr on"
+    return f"{start}: {are}"
 
 
 def _content(
@@ -258,7 +283,10 @@ class _Writer:
 
 def render(data: bytes, number: int, scale: float = 2.0) -> bytes:
     """The page with this number, from 1, as PNG; `scale` is in pixels a point. Raises `Unreadable`."""
-    return pdfium.rendered(data, number, scale)
+    with pdfium.opened(data) as document:
+        file = io.BytesIO()
+        pdfium.rendered(document, number - 1, scale).save(file, "PNG")
+        return file.getvalue()
 
 
 def boxes(data: bytes, document: Document, start: int, end: int) -> list[Box]:

@@ -6,7 +6,6 @@ into arrays.
 """
 
 import ctypes
-import io
 import itertools
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -19,6 +18,7 @@ from typing import Any
 import numpy as np
 import pypdfium2 as pdfium
 import pypdfium2.raw as c
+from PIL.Image import Image
 
 from pincite.errors import Unreadable
 
@@ -28,6 +28,7 @@ _MOST_CHARACTERS = 1_000_000
 _MOST_BOOKMARKS = 10_000
 _MOST_ANNOTATIONS = 5_000
 _MOST_OBJECTS = 10_000
+_MOST_PIXELS = 40_000_000
 _FEW = 1_000
 """Characters: more are never running headers alone, and then nobody asks for images."""
 _HYPHENS = (0x02, 0xAD, 0xFFFE)
@@ -126,16 +127,20 @@ def sheet(document: pdfium.PdfDocument, index: int) -> Sheet | None:
         return None
 
 
-def rendered(data: bytes, number: int, scale: float) -> bytes:
-    """The page with this number, from 1, as PNG; `scale` is in pixels a point. Raises `Unreadable`."""
-    with opened(data) as document:
-        try:
-            with _closing(document[number - 1]) as page, _closing(page.render(scale=scale)) as bitmap:
-                file = io.BytesIO()
-                bitmap.to_pil().save(file, "PNG")
-                return file.getvalue()
-        except pdfium.PdfiumError as error:
-            raise Unreadable(f"page {number} is damaged") from error
+def rendered(document: pdfium.PdfDocument, index: int, scale: float) -> Image:
+    """The page at `index`, from 0; `scale` is in pixels a point, less where that is beyond all measure.
+
+    Raises `Unreadable` for a damaged page.
+    """
+    try:
+        with _closing(document[index]) as page:
+            width, height = page.get_size()
+            scale = min(scale, (_MOST_PIXELS / max(width * height, 1)) ** 0.5)
+            with _closing(page.render(scale=scale)) as bitmap:
+                image: Image = bitmap.to_pil().convert("RGB")
+                return image.copy()  # the bitmap goes
+    except pdfium.PdfiumError as error:
+        raise Unreadable(f"page {index + 1} is damaged") from error
 
 
 def label(document: pdfium.PdfDocument, index: int) -> str:
@@ -229,17 +234,28 @@ _TYPED = {c.FPDF_ANNOT_WIDGET: b"V", c.FPDF_ANNOT_FREETEXT: b"Contents"}
 _LONGEST_FIELD = 1_000_000
 
 
-def _spread(words: str, left: float, bottom: float, right: float, top: float) -> Characters:
-    """Typed words as characters evenly over their box, on one line: where exactly they stand is not known."""
-    size = min(max(top - bottom, 1.0), 12.0)
-    floor = (bottom + top - size) / 2 if top - bottom < 2.5 * size else top - size
-    code = np.array([min(ord(sign), 0x10FFFF) for sign in words], np.uint32)
+def spread(words: str, left: float, bottom: float, right: float, top: float) -> Characters:
+    """Words as characters evenly over their box, on one line: where exactly each stands is not known."""
+    code = np.array([ord(sign) for sign in words], np.uint32)
     x, step = np.linspace(left, right, len(words), endpoint=False), (right - left) / len(words)
     same = np.ones(len(words))
+    size, angle = same * 0.85 * (top - bottom), np.zeros(len(words), np.int64)
     spaced = np.roll(code == 0x20, 1)
-    return Characters(
-        code, x, same * floor, x + step, same * (floor + size), same * size, same < 0, same.astype(np.int64) * 0, spaced
-    ).only(code != 0x20)
+    return Characters(code, x, same * bottom, x + step, same * top, size, same < 0, angle, spaced).only(code != 0x20)
+
+
+def together(parts: Sequence[Characters]) -> Characters:
+    """One after the other."""
+    if len(parts) == 1:
+        return parts[0]
+    return Characters(*(np.concatenate([getattr(part, name) for part in parts]) for name in Characters.__slots__))
+
+
+def _line_of(left: float, bottom: float, right: float, top: float) -> tuple[float, float, float, float]:
+    """Where the line stands in a field: in its middle, or on top of one that has room for more."""
+    height = min(max(top - bottom, 1.0), 14.0)
+    floor = (bottom + top - height) / 2 if top - bottom < 2.5 * height else top - height
+    return left, floor, right, floor + height
 
 
 def _bound(function: Any, result: Any, *arguments: Any) -> Any:
@@ -289,12 +305,15 @@ def _sheet(page: Any, text: Any) -> Sheet:
     seen = inside & ~hidden
     annotations = _annotations(page)
     places = _shown(page, np.array([box for _, box in annotations.typed], np.float32).reshape(-1, 4))
-    typed = [_spread(words, *map(float, box)) for (words, _), *box in zip(annotations.typed, *places[:4], strict=True)]
+    typed = [
+        spread(words, *_line_of(*map(float, box)))
+        for (words, _), *box in zip(annotations.typed, *places[:4], strict=True)
+    ]
     kinds = _kinds(page) if len(characters) <= _FEW else set()
     return Sheet(
         width=width,
         height=height,
-        characters=_together([characters.only(seen), *typed]),
+        characters=together([characters.only(seen), *typed]),
         has_image=c.FPDF_PAGEOBJ_IMAGE in kinds,
         has_drawing=bool(kinds - {c.FPDF_PAGEOBJ_IMAGE, c.FPDF_PAGEOBJ_TEXT}),
         is_recognised=bool(seen.any() and (unseen & seen).sum() * 2 >= seen.sum()),
@@ -303,12 +322,6 @@ def _sheet(page: Any, text: Any) -> Sheet:
         comments=annotations.comments,
         unmapped=int((code[kept][seen] == 0xFFFD).sum()),
     )
-
-
-def _together(parts: Sequence[Characters]) -> Characters:
-    if len(parts) == 1:
-        return parts[0]
-    return Characters(*(np.concatenate([getattr(part, name) for part in parts]) for name in Characters.__slots__))
 
 
 _SPACES = np.array([*range(0x80, 0xA1), 0x1680, *range(0x2000, 0x2010), *range(0x2028, 0x2030), 0x205F, 0x2060, 0x3000,
