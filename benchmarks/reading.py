@@ -19,7 +19,6 @@ from importlib.metadata import version
 from multiprocessing import get_context
 from pathlib import Path
 
-from benchmarks.embedding import processor
 from pincite import reading
 from pincite.errors import Unreadable
 
@@ -64,6 +63,8 @@ def main() -> None:
     paths = sorted(arguments.folder.rglob("*.pdf"))
     if not paths:
         parser.error(f"no PDF files in {arguments.folder}")
+
+    from benchmarks.embedding import processor  # here, for it imports PyTorch, and the workers import this module
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     spawn = get_context("spawn")
