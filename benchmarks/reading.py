@@ -64,8 +64,6 @@ def main() -> None:
     if not paths:
         parser.error(f"no PDF files in {arguments.folder}")
 
-    from benchmarks.embedding import processor  # here, for it imports PyTorch, and the workers import this module
-
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     spawn = get_context("spawn")
     with ProcessPoolExecutor(cores, spawn) as pool:
@@ -75,6 +73,9 @@ def main() -> None:
         pages = pool.submit(one, paths).result()
         memory = pool.submit(peak).result()
         alone = rates(lambda files: pool.submit(one, files).result(), paths, arguments.rounds)
+
+    # Not before: it imports PyTorch, and what this process uses counts as the most its workers used.
+    from benchmarks.embedding import processor
 
     result = {
         "machine": processor(),
