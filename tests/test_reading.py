@@ -206,7 +206,8 @@ def test_the_ending_decides_how_a_file_is_read(tmp_path: Path, source: str, medi
 @pytest.mark.parametrize(
     ("source", "data", "reason"),
     [
-        ("a.pdf", b"%PDF-1.7", "no reader for .pdf"),
+        ("a.xyz", b"%PDF-1.7", "no reader for .xyz"),
+        ("a.pdf", b"%PDF-1.7", "not a PDF file, or damaged"),
         ("README", b"text", "no reader for files without an ending"),
         ("a.txt", b"", "empty"),
         ("a.txt", b" \r\n\t\n", "holds no text"),

@@ -53,9 +53,12 @@ FORMATS = (
     Reader("epub", 1, "application/epub+zip", ".epub"),
     Reader("mail", 1, "message/rfc822", ".eml"),
     Reader("mbox", 1, "application/mbox", ".mbox"),
+    Reader("pdf", 1, "application/pdf", ".pdf"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
+RECOGNISING = frozenset(("pdf",))
+"""Readers whose pages may be images with text."""
 _LONGEST_HEADING = 200
 
 
@@ -67,15 +70,21 @@ def reader_of(source: str) -> Reader:
     return READERS[suffix]
 
 
-def read(path: Path, source: str) -> Document:
-    """Read the file at `path` as the document `source`.
+def reader_name(source: str, *, ocr: bool = False) -> str:
+    """What `Document.reader` says of a file of this name. Raises `Unreadable` where nothing reads it."""
+    reader = reader_of(source)
+    return f"{reader.name}+ocr" if ocr and reader.module in RECOGNISING else reader.name
+
+
+def read(path: Path, source: str, *, ocr: bool = False) -> Document:
+    """Read the file at `path` as the document `source`; with `ocr`, recognise text in images of pages.
 
     Raises `Unreadable`, with the reason, for a file without a reader, one that is not a regular
     file, one that holds no text and one that the system will not give.
     """
     reader = reader_of(source)
     data = read_bytes(path)
-    content = reader.read(data)
+    content = _recognised(data) if ocr and reader.module in RECOGNISING else reader.read(data)
     if not content.text.strip():
         raise Unreadable("holds no text")
     if not _is_unicode(content):
@@ -93,7 +102,7 @@ def read(path: Path, source: str) -> Document:
         parts=content.parts,
         tables=content.tables,
         coverage=replace(content.coverage, language=detect(content.text)),
-        reader=reader.name,
+        reader=reader_name(source, ocr=ocr),
         remarks=content.remarks,
     )
 
@@ -113,6 +122,11 @@ def _is_unicode(content: Content) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def _recognised(data: bytes) -> Content:
+    content: Content = import_module("pincite.reading.recognition").read(data)
+    return content
 
 
 def _shown(words: str) -> str:
