@@ -43,6 +43,12 @@ FORMATS = (
     Reader("plain", 1, "text/plain", ".txt .text"),
     Reader("markdown", 1, "text/markdown", ".md .markdown"),
     Reader("html", 1, "text/html", ".html .htm"),
+    Reader(
+        "word",
+        1,
+        "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+        ".docx .docm .dotx .dotm",
+    ),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
