@@ -49,6 +49,12 @@ FORMATS = (
         "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
         ".docx .docm .dotx .dotm",
     ),
+    Reader(
+        "slides",
+        1,
+        "application/vnd.openxmlformats-officedocument.presentationml.presentation",
+        ".pptx .pptm .ppsx .ppsm .potx .potm",
+    ),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
