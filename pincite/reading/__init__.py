@@ -55,6 +55,7 @@ FORMATS = (
         "application/vnd.openxmlformats-officedocument.presentationml.presentation",
         ".pptx .pptm .ppsx .ppsm .potx .potm",
     ),
+    Reader("opendocument", 1, "application/vnd.oasis.opendocument.text", ".odt .ott"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
