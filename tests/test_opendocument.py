@@ -134,8 +134,8 @@ def test_any_text_comes_back_with_its_white_space_folded(text: str) -> None:
 def test_notes_and_boxes_follow_their_paragraph_and_belong_to_it() -> None:
     content = written(
         "<text:p>Dogs are free.<text:note><text:note-citation>1</text:note-citation><text:note-body>"
-        "<text:p>With a lead.</text:p></text:note-body></text:note> Cats too."
-        "<draw:frame><svg:title>no</svg:title><draw:text-box><text:p>In a box</text:p></draw:text-box></draw:frame></text:p><text:p>Next.</text:p>"
+        "<text:p>With a lead.</text:p></text:note-body></text:note> Cats too.<draw:frame><svg:title>no</svg:title>"
+        "<draw:text-box><text:p>In a box</text:p></draw:text-box></draw:frame></text:p><text:p>Next.</text:p>"
     )
     assert parts(content) == [(1, "Dogs are free. Cats too.\n\nWith a lead.\n\nIn a box"), (2, "Next.")]
 

@@ -56,6 +56,7 @@ FORMATS = (
         ".pptx .pptm .ppsx .ppsm .potx .potm",
     ),
     Reader("opendocument", 1, "application/vnd.oasis.opendocument.text", ".odt .ott"),
+    Reader("richtext", 1, "application/rtf", ".rtf"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
