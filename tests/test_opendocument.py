@@ -195,6 +195,13 @@ def test_what_cannot_be_read_says_why() -> None:
     assert reason(packed(f"{laughs}]><a>&e9;</a>")) == "damaged: content.xml is not well-formed XML"
 
 
+def test_what_nests_as_deep_as_the_parser_allows_is_read() -> None:
+    for name in ("text:section", "text:span"):
+        inner = f"{f'<{name}>' * 240}%s{f'</{name}>' * 240}"
+        body = inner % "<text:p>deep</text:p>" if name == "text:section" else f"<text:p>{inner % 'deep'}</text:p>"
+        assert written(body).text == "deep"
+
+
 @hypothesis_settings(deadline=None, max_examples=150)
 @given(st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.sampled_from(b'<>/"0 9:\x00\xff')), max_size=4))
 def test_changed_bytes_are_read_or_refused(changes: list[tuple[float, int]]) -> None:

@@ -477,6 +477,18 @@ def test_very_many_entities_end_at_once(good: bytes) -> None:
     assert time.perf_counter() - started < 1
 
 
+@pytest.mark.parametrize(
+    ("opening", "closing", "levels"),
+    [
+        ("<w:p><w:r><w:pict><w:txbxContent>", "</w:txbxContent></w:pict></w:r></w:p>", 60),
+        ("<w:tbl><w:tr><w:tc>", "</w:tc></w:tr></w:tbl>", 80),
+        ("<w:sdt>", "</w:sdt>", 240),
+    ],
+)
+def test_what_nests_as_deep_as_the_parser_allows_is_read(opening: str, closing: str, levels: int) -> None:
+    assert body(opening * levels + "<w:p>" + run("deep") + "</w:p>" + closing * levels).text == "deep"
+
+
 @hypothesis_settings(deadline=None, max_examples=150)
 @given(st.data())
 def test_changed_bytes_are_read_or_refused(good: bytes, data: st.DataObject) -> None:
