@@ -90,7 +90,7 @@ def _dry_text(difference: Difference) -> str:
 def _text(report: Report) -> str:
     lines = [
         _dry_text(report.difference),
-        *_listed("read", [f"{source}: {', '.join(remarks)}" for source, remarks in report.remarks.items()]),
+        *_listed("read", [f"{source}: {'; '.join(entry)}" for source, entry in report.ledger.items()]),
         f"{report.documents} documents, {report.passages} passages, {report.embedded} embedded;"
         f" generation {report.generation}, {report.seconds:.1f} s",
     ]

@@ -4,8 +4,8 @@
 
 `order`: softmax over the candidates of a question, so that a passage that answers stands above
 those that do not. `probability`: logistic regression over the first passages of questions asked of
-their own collection and of others, where nothing answers. Its thresholds: 10 % of the unanswerable
-questions reach `weak`, 2 % reach `strong`. What such weights are worth on a collection that was
+their own collection and of others about another subject, where nothing answers. Its thresholds: 10 % of all
+questions of other collections reach `weak`, 2 % reach `strong`. What such weights are worth on a collection that was
 left out of the fit: `benchmarks/quality.py`.
 """
 
@@ -19,20 +19,19 @@ from pathlib import Path
 import numpy as np
 from scipy.optimize import minimize
 
-from benchmarks.gathering import FEATURES, TRAINING, Asked, Gathered, gather, group
+from benchmarks.gathering import FEATURES, SUBJECTS, TRAINING, Asked, Gathered, gather, group
 from pincite import relevance
 from pincite.relevance import FEW, WORDS, Relevance, Weights
 from pincite.settings import Settings
 
-PROBABILITY = ("cosine", "token_similarity", "idf_share")
+PROBABILITY = ("cosine", "token_similarity", "sentence_similarity", "idf_share")
 """What can be compared between questions."""
 QUESTIONS = 1000
 """Of each collection, drawn, so that none outweighs the others in time either."""
-RIDGE = 1e-3
+RIDGE, PROBABILITY_RIDGE = 1e-3, 3e-4
+"""On the weights of either model."""
 WEAK, STRONG = 0.10, 0.02
 """Shares of unanswerable questions that may reach each band."""
-JUDGED_HITS = 3
-"""First passages of a question that the probability is fitted on."""
 
 
 def fit(collections: Sequence[Gathered]) -> Relevance:
@@ -91,8 +90,8 @@ def fit_probability(collections: Sequence[Gathered], order: np.ndarray) -> tuple
     """Logistic regression, the intercept last, and the thresholds `weak` and `strong`."""
     parts = []
     for collection in collections:
-        for asked in (drawn(collection.asked), [one for _, one in collection.foreign]):
-            features, answers = first_hits(collection, asked, order, JUDGED_HITS)
+        for asked in (drawn(collection.asked), unanswerable(collection)):
+            features, answers = first_hits(collection, asked, order)
             parts.append((features, answers, np.full(len(features), 1 / len(features))))
     inputs, labels, shares = (np.concatenate(column) for column in zip(*parts, strict=True))
     inputs = np.hstack([inputs, np.ones((len(inputs), 1))])
@@ -100,12 +99,18 @@ def fit_probability(collections: Sequence[Gathered], order: np.ndarray) -> tuple
     def loss(model: np.ndarray) -> tuple[float, np.ndarray]:
         scores = inputs @ model
         predicted = 1 / (1 + np.exp(-scores))
-        total = shares @ (np.logaddexp(0, scores) - labels * scores) + RIDGE * model @ model
-        return total, (shares * (predicted - labels)) @ inputs + 2 * RIDGE * model
+        total = shares @ (np.logaddexp(0, scores) - labels * scores) + PROBABILITY_RIDGE * model @ model
+        return total, (shares * (predicted - labels)) @ inputs + 2 * PROBABILITY_RIDGE * model
 
     model = minimize(loss, np.zeros(inputs.shape[1]), jac=True, method="L-BFGS-B").x
-    unanswerable = np.concatenate([top_scores(c, [one for _, one in c.foreign], order, model) for c in collections])
-    return model, float(np.quantile(unanswerable, 1 - WEAK)), float(np.quantile(unanswerable, 1 - STRONG))
+    foreign = np.concatenate([top_scores(c, [one for _, one in c.foreign], order, model) for c in collections])
+    return model, float(np.quantile(foreign, 1 - WEAK)), float(np.quantile(foreign, 1 - STRONG))
+
+
+def unanswerable(collection: Gathered) -> list[Asked]:
+    """Questions that surely nothing here answers: of other collections, about another subject."""
+    subject = SUBJECTS.get(group(collection.name))
+    return [one for origin, one in collection.foreign if SUBJECTS.get(group(origin)) != subject]
 
 
 def ranked(collection: Gathered, asked: Asked, order: np.ndarray) -> np.ndarray:
@@ -113,19 +118,17 @@ def ranked(collection: Gathered, asked: Asked, order: np.ndarray) -> np.ndarray:
     return np.argsort(-(asked.features * trust(collection) @ order), kind="stable")
 
 
-def first_hits(
-    collection: Gathered, asked: Sequence[Asked], order: np.ndarray, hits: int
-) -> tuple[np.ndarray, np.ndarray]:
-    """What the probability rests on, and whether it answers, of the first hits of every question."""
+def first_hits(collection: Gathered, asked: Sequence[Asked], order: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """What the probability rests on, and whether it answers, of the first hit of every question."""
     columns = [FEATURES.index(name) for name in PROBABILITY]
-    first = [(one, ranked(collection, one, order)[:hits]) for one in asked]
+    first = [(one, ranked(collection, one, order)[:1]) for one in asked]
     features = np.concatenate([one.features[rows][:, columns] for one, rows in first])
     return features, np.concatenate([one.answers[rows] for one, rows in first])
 
 
 def top_scores(collection: Gathered, asked: Sequence[Asked], order: np.ndarray, model: np.ndarray) -> np.ndarray:
     """The probability of the first hit of every question."""
-    features, _ = first_hits(collection, asked, order, 1)
+    features, _ = first_hits(collection, asked, order)
     return 1 / (1 + np.exp(-(features @ model[:-1] + model[-1])))
 
 

@@ -29,7 +29,7 @@ from pincite.settings import Passages, Settings
 from pincite.storage import Snapshot, lexical
 from pincite.types import Passage, Place
 
-FEATURES = ("cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity")
+FEATURES = ("cosine", "token_similarity", "sentence_similarity", "idf_share", "proximity")
 """Of the order; a reranker's is not among them."""
 DEPTH = 100
 TRAINING = ("scifact-train", "covidqa-articles", "squad-dev", "clapnq-dev", "pubmedqa", "medquad")
@@ -47,7 +47,6 @@ _RESTS_ON = (
     relevance.idf_share,
     relevance.pair_weight,
     relevance.proximity,
-    citation.mark,
     codes,
     query_module,
 )
@@ -132,7 +131,7 @@ def sample(collection: Collection, count: int | None) -> list[JudgedQuery]:
 
 
 def _file(searcher: Searcher, judged: Sequence[JudgedQuery], foreign: Sequence[str]) -> Path:
-    digest = hashlib.sha256(json.dumps([FEATURES, lexical.ANALYZER]).encode())
+    digest = hashlib.sha256(json.dumps([FEATURES, lexical.ANALYZER, relevance.ASKING, relevance.REACH]).encode())
     for code in _RESTS_ON:
         digest.update(inspect.getsource(code).encode())
     for text in [searcher.settings.index.name, *(query.id for query in judged), *foreign]:
@@ -191,7 +190,7 @@ def _add_asked(
         return
     found = searcher.candidates(snapshot, parsed, question, DEPTH)
     rows = {stored.id: row for row, (stored, _) in enumerate(found)}
-    features = relevance.features(question, [candidate for _, candidate in found])
+    features = [one.features for one in relevance.judge(question, [candidate for _, candidate in found])]
     passages = [stored.passage for stored, _ in found]
     columns.add(f"{side}_sources", [passage.source for passage in passages], "U64")
     columns.add(f"{side}_starts", [passage.start for passage in passages], "i4")
@@ -226,12 +225,16 @@ def _marks(
             continue
         question = question or question_of(snapshot, parsed, searcher.embedder.embed_query(parsed.text))
         candidates = [searcher.candidate(snapshot, s, question) for s in stored]
-        holds = []
-        for s, candidate in zip(stored, candidates, strict=True):
-            ((start, end),) = citation.mark(s.passage, candidate, question)
-            mark = Place(source, s.passage.start + start, s.passage.start + end)
-            holds.append(any(overlaps(mark, place) for place in query.places))
-        yield [list(f.as_dict().values()) for f in relevance.features(question, candidates)], holds
+        judged = relevance.judge(question, candidates)
+        holds = [_holds(query, s.passage, found) for s, found in zip(stored, judged, strict=True)]
+        yield [list(found.features.as_dict().values()) for found in judged], holds
+
+
+def _holds(query: JudgedQuery, passage: Passage, found: relevance.Evidence) -> bool:
+    """Whether the sentence marked in a passage holds an answer."""
+    marks = citation.mark(passage, found.sentence)
+    places = [Place(passage.source, passage.start + start, passage.start + end) for start, end in marks]
+    return any(overlaps(mark, place) for mark in places for place in query.places)
 
 
 def _answering(snapshot: Snapshot, query: JudgedQuery) -> int:

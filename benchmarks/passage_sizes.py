@@ -5,7 +5,8 @@
 On collections of long documents with exact answers: Success@1 and R@5 of the passage that holds the
 answer. On very long ones: recall, precision and intersection over union of the characters of the
 first 5 passages, beside a plain recursive splitter of 200 and 400 tokens with the same model, its
-pieces ranked by vector alone. Weights are those fitted without the collection's group, at the
+pieces ranked by vector alone. The default is the size at which most questions are answered within the
+first 1,000 characters shown, on average over all three. Weights are those fitted without the collection's group, at the
 default size.
 """
 
@@ -34,8 +35,10 @@ SIZES = (96, 128, 160, 200, 256)
 ARTICLES = ("covidqa-articles", "squad-dev-articles")
 LONG = "chroma-chunking"
 PIECES = (200, 400)
-SHOWN = ("Success@1", "R@5")
-CHARACTERS = ("character R@5", "character P@5", "character IoU@5")
+READ = "Success@1000 characters"
+"""What decides on the default: it asks the same of the reader at every size."""
+SHOWN = ("Success@1", "R@5", READ)
+CHARACTERS = ("character R@5", "character P@5", "character IoU@5", READ)
 _SEPARATORS = (r"\n\s*\n", r"\n", r"(?<=[.!?])\s", r"\s")
 
 
@@ -100,15 +103,17 @@ def _cut_off(tokens: Any, limit: int) -> Any:
 def report(sizes: dict[str, dict[int, dict[str, float]]], splitter: dict[int, dict[str, float]]) -> str:
     """The tables, in Markdown."""
     heads = [f"{name} {measure}" for name in ARTICLES for measure in SHOWN]
-    lines = [f"| tokens | {' | '.join(heads)} | mean |", "|---" * (len(heads) + 2) + "|"]
+    lines = [f"| tokens | {' | '.join(heads)} |", "|---" * (len(heads) + 1) + "|"]
     for size in SIZES:
         values = [sizes[name][size][measure] for name in ARTICLES for measure in SHOWN]
-        lines.append(f"| {size} | " + " | ".join(f"{v:.3f}" for v in values) + f" | {np.mean(values):.4f} |")
-    lines += ["", "| " + LONG + " | passages | recall | precision | IoU |", "|---" * 5 + "|"]
+        lines.append(f"| {size} | " + " | ".join(f"{v:.3f}" for v in values) + " |")
+    lines += ["", f"| {LONG} | passages | recall | precision | IoU | {READ} |", "|---" * 6 + "|"]
     for label, rows in (("pincite", sizes[LONG]), ("recursive splitter, vectors", splitter)):
         for size, row in rows.items():
             cells = " | ".join(f"{row[name]:.3f}" for name in CHARACTERS)
             lines.append(f"| {label}, {size} | {row['passages']:,} | {cells} |")
+    lines += ["", f"| tokens | mean {READ} |", "|---" * 2 + "|"]
+    lines += [f"| {size} | {np.mean([sizes[name][size][READ] for name in (*ARTICLES, LONG)]):.4f} |" for size in SIZES]
     return "\n".join(lines)
 
 

@@ -2,23 +2,33 @@
 
 from pathlib import PurePosixPath
 
-import numpy as np
-
-from pincite.embedding import codes
-from pincite.relevance import Candidate, Question
 from pincite.types import Passage, Span
-
-_ASKING_WEIGHS = 0.3
-"""What the words that ask count for beside the others when a sentence is chosen."""
 
 
 def cite(passage: Passage) -> str:
-    """`ketamine/legality.md › Off-label use › characters 1204–1571`, or `report.pdf, p. 12`."""
+    """`ketamine/legality.md › Off-label use › characters 1204–1571`, `report.pdf, p. 12` or
+    `plan.pptx › Budget › slide 3`."""
     if passage.pages is not None:
-        first, last = passage.pages
-        pages = f"p. {first}" if first == last else f"pp. {first}–{last}"
-        return " › ".join([f"{passage.source}, {pages}", *_headings(passage)])
-    return " › ".join([passage.source, *_headings(passage), f"characters {passage.start}–{passage.end}"])
+        seen = " (recognised in an image)" if passage.is_recognised else ""
+        return " › ".join([f"{passage.source}, {_pages(passage.pages, passage.labels)}{seen}", *_headings(passage)])
+    place = ("characters", passage.start, passage.end)
+    if passage.parts is not None:
+        name, first, last = passage.parts
+        place = (name if first == last else f"{name}s", first, last)
+    return " › ".join([passage.source, *_headings(passage), _range(*place)])
+
+
+def _pages(pages: Span, labels: tuple[str, str]) -> str:
+    """`p. 12`, `pp. 12–13`, or as printed and then as counted: `p. iv (page 6)`."""
+    name = "p." if pages[0] == pages[1] else "pp."
+    if not any(labels):
+        return _range(name, *pages)
+    first, last = (label or str(number) for label, number in zip(labels, pages, strict=True))
+    return f"{_range(name, first, last)} ({_range('page' if pages[0] == pages[1] else 'pages', *pages)})"
+
+
+def _range(name: str, first: int | str, last: int | str) -> str:
+    return f"{name} {first}" if first == last else f"{name} {first}–{last}"
 
 
 def _headings(passage: Passage) -> tuple[str, ...]:
@@ -31,14 +41,6 @@ def display_title(passage: Passage) -> str:
     return passage.title or PurePosixPath(passage.source).name
 
 
-def mark(passage: Passage, candidate: Candidate, question: Question) -> tuple[Span, ...]:
-    """The sentence whose tokens come nearest to the question's.
-
-    Here the words that say what kind of answer is wanted count too: “when” is near to a date.
-    """
-    if not passage.sentences:
-        return ()
-    weights = question.weights + _ASKING_WEIGHS * question.asking
-    cosines = codes.cosines(question.tokens, candidate.tokens)
-    scores = [weights @ cosines[:, start:end].max(axis=1, initial=-1) for start, end in candidate.sentences]
-    return (passage.sentences[int(np.argmax(scores))],)
+def mark(passage: Passage, sentence: int) -> tuple[Span, ...]:
+    """Where to mark the passage's text, given the sentence most likely to answer."""
+    return passage.sentences[sentence : sentence + 1]

@@ -1,15 +1,21 @@
 """Whether an index is what it says: every record, every file, every place."""
 
+from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
-from pincite.errors import IndexDamaged
-from pincite.settings import Settings
+from pincite.errors import IndexDamaged, Unreadable
+from pincite.ledger import ledger
+from pincite.passages import Counted
+from pincite.reading.pool import Readers
+from pincite.settings import Settings, Sync
 from pincite.storage import (
     Catalog,
     CorruptRecord,
     DerivedDamaged,
+    FileState,
     IndexFolder,
     SegmentReader,
     current_generation,
@@ -29,7 +35,8 @@ class Findings:
     documents: int
     passages: int
     skipped: dict[str, str]
-    remarks: dict[str, list[str]]
+    ledger: dict[str, list[str]]
+    """Source → what a person should know of how it was read, and what of it cannot be searched."""
     problems: list[str] = field(default_factory=list)
 
     def summary(self) -> str:
@@ -39,7 +46,7 @@ class Findings:
             f" {'everything is as it should be' if not self.problems else f'{len(self.problems)} problems'}"
         ]
         lines += [f"  skipped {source}: {reason}" for source, reason in self.skipped.items()]
-        lines += [f"  {source}: {', '.join(remarks)}" for source, remarks in self.remarks.items()]
+        lines += [f"  {source}: {'; '.join(entry)}" for source, entry in self.ledger.items()]
         return "\n".join(lines)
 
     def as_json(self) -> dict[str, Any]:
@@ -49,13 +56,13 @@ class Findings:
             "documents": self.documents,
             "passages": self.passages,
             "skipped": [{"source": source, "reason": reason} for source, reason in self.skipped.items()],
-            "remarks": self.remarks,
+            "ledger": self.ledger,
             "problems": self.problems,
         }
 
 
 def examine(settings: Settings) -> Findings:
-    """Check catalog, segments and derived files against each other.
+    """Check catalog, segments and derived files against each other, and every place against its file.
 
     Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged` for a catalog that cannot be read at all.
     """
@@ -67,12 +74,13 @@ def examine(settings: Settings) -> Findings:
             held.enter_context(catalog.reading())
         counts = catalog.counts()
         findings = Findings(
-            catalog.generation, counts["documents"], counts["passages"], catalog.skipped(), catalog.remarks()
+            catalog.generation, counts["documents"], counts["passages"], catalog.skipped(), ledger(catalog)
         )
         findings.problems.extend(
             f"{catalog.path}: {complaint}: restore it from a copy" for complaint in catalog.complaints()
         )
         findings.problems.extend(_passage_problems(catalog))
+        findings.problems.extend(_file_problems(catalog, settings.sync))
         findings.problems.extend(_record_problems(index, catalog))
         findings.problems.extend(_derived_problems(index, catalog))
     return findings
@@ -98,6 +106,34 @@ def _passage_problems(catalog: Catalog) -> list[str]:
         if not (stands and stored.is_sound):
             problems.append(f"{passage.source}, characters {passage.start}–{passage.end}: not there: {_REBUILD}")
     return problems
+
+
+def _file_problems(catalog: Catalog, limits: Sync) -> list[str]:
+    """Passages that do not stand in their file where their citation says, told from the file read again."""
+    corpus = Path(catalog.meta("corpus"))
+    known = {source: state for source, state in catalog.files().items() if state.reader}  # the others are no files
+    with Readers(limits) as readers:
+        outcomes = readers.read(corpus, known)
+        problems = [
+            (source, problem) for source, read in outcomes for problem in _displaced(catalog, known[source], read)
+        ]
+    return [f"{source}{problem}" for source, problem in sorted(problems)]
+
+
+def _displaced(catalog: Catalog, indexed: FileState, read: Document | Unreadable) -> Iterator[str]:
+    """What is wrong with a document's places, each to be put after its source."""
+    if isinstance(read, Unreadable):
+        yield f": cannot be read again ({read}): {_INGEST}"
+    elif read.sha256 != indexed.sha256:
+        yield f": changed since it was indexed: {_INGEST}"
+    elif read.reader != indexed.reader:
+        yield f": was read by {indexed.reader}, and {read.reader} is here: {_INGEST}"
+    else:
+        counted = Counted(read)
+        for stored in catalog.passages(sorted(catalog.passage_ids([indexed.source]))):
+            p = stored.passage
+            if read.text[p.start : p.end] != p.text or counted.place(p) != p:
+                yield f", characters {p.start}–{p.end}: not there in the file: {_REBUILD}"
 
 
 def _record_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
@@ -130,7 +166,7 @@ def _derived_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
             generation.open_generation(folder)
     except DerivedDamaged as error:
         return [f"{error}: {_INGEST}"]
-    counts = {key: getattr(manifest, key) for key in ("documents", "passages", "terms")}
+    counts = {key: getattr(manifest, key) for key in ("documents", "passages")}
     if counts != catalog.counts():
         problems.append(f"{folder}: counts {counts}, the catalog holds {catalog.counts()}: {_REBUILD}")
     return problems

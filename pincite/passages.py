@@ -7,18 +7,22 @@ there is white space, and a run without any is cut anyway, so that nothing is le
 
 import re
 import unicodedata
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sentencex import segment
 
-from pincite.types import Document, Passage, Section, Span
+from pincite.types import Document, Page, Part, Passage, Section, Span, Table
 
 TokenCounter = Callable[[Sequence[str]], list[int]]
 """Texts → how many tokens the model makes of each, special tokens not included."""
 
 SPECIAL_TOKENS = 2
 """Room kept for what the model puts before and after a text."""
+
+COLUMN = " | "
+"""What stands between the columns of a header."""
 
 SHORTEST_PIECE = 16
 """A context line may not squeeze a passage below this many tokens."""
@@ -44,6 +48,20 @@ class _Sentence:
     breaks_run: bool
     """Cut out of a run without white space: rejoined with what is before it, it would be one again."""
     is_heading: bool
+    columns: str = ""
+    """The header above it, if it is a row of a table."""
+    columns_tokens: int = 0
+    """What that header takes of a passage that begins here."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Unit:
+    """What is not cut if it fits: a sentence, a heading, a row of a table."""
+
+    span: Span
+    opens_paragraph: bool
+    is_heading: bool = False
+    table: Table | None = None
 
 
 def cut(document: Document, count_tokens: TokenCounter, budget: int) -> list[Passage]:
@@ -53,13 +71,14 @@ def cut(document: Document, count_tokens: TokenCounter, budget: int) -> list[Pas
     order and without overlap.
     """
     passages: list[Passage] = []
+    counted = Counted(document)
     for start, end, heading, heading_lines in _reaches(document):
         template = Passage(document.source, start, end, "", document.title, heading)
         overhead = count_tokens([template.context])[0] + SPECIAL_TOKENS
         room = max(budget - overhead, SHORTEST_PIECE)
-        sentences = _sentences(document.text, start, end, heading_lines, count_tokens, room)
+        sentences = _sentences(document, start, end, heading_lines, count_tokens, room)
         for group in _pack(sentences, room):
-            passages.append(_passage(document, heading, group))
+            passages.append(counted.place(_passage(document, heading, group)))
     return passages
 
 
@@ -126,38 +145,63 @@ def _split(separator: re.Pattern[str], text: str, start: int, end: int) -> Itera
 
 
 def _sentences(
-    text: str, start: int, end: int, headings: list[Span], count_tokens: TokenCounter, room: int
+    document: Document, start: int, end: int, headings: list[Span], count_tokens: TokenCounter, room: int
 ) -> list[_Sentence]:
-    """The sentences of a stretch with their token counts; none has more than `room`."""
-    spans = list(_marked_spans(text, start, end, headings))
-    counts = count_tokens([text[s:e] for (s, e), _, _ in spans])
+    """The units of a stretch with their token counts; none has more than `room`."""
+    text = document.text
+    units = list(_units(document, start, end, headings))
+    counts = count_tokens([text[unit.span[0] : unit.span[1]] for unit in units])
+    columns = {table.start: _fitting(table.header, count_tokens, room // 2) for unit in units if (table := unit.table)}
     sentences: list[_Sentence] = []
     above = 0  # tokens of the headings that the next sentence must not be separated from
-    for (span, opens, is_heading), tokens in zip(spans, counts, strict=True):
-        fits = room if is_heading else max(room - above, SHORTEST_PIECE)
-        for index, ((s, e), n) in enumerate(_pieces(text, span, tokens, count_tokens, fits)):
+    for unit, tokens in zip(units, counts, strict=True):
+        header, header_tokens = columns[unit.table.start] if unit.table else ("", 0)
+        fits = room if unit.is_heading else max(room - above - header_tokens, SHORTEST_PIECE)
+        for index, ((s, e), n) in enumerate(_pieces(text, unit.span, tokens, count_tokens, fits)):
             breaks_run = index > 0 and not text[s - 1].isspace()
-            sentences.append(_Sentence(s, e, n, opens and index == 0, breaks_run, is_heading))
-        above = above + tokens if is_heading else 0
+            opens = unit.opens_paragraph and index == 0
+            sentences.append(_Sentence(s, e, n, opens, breaks_run, unit.is_heading, header, header_tokens))
+        above = above + tokens if unit.is_heading else 0
     return sentences
 
 
-def _marked_spans(text: str, start: int, end: int, headings: list[Span]) -> Iterator[tuple[Span, bool, bool]]:
-    """Each sentence, whether it opens a paragraph, and whether it is a heading."""
+def _fitting(header: str, count_tokens: TokenCounter, room: int) -> tuple[str, int]:
+    """As many columns of a header as fit, and their tokens."""
+    while (tokens := count_tokens([header])[0]) > room and header:
+        header = header[: header.rfind(COLUMN)] if COLUMN in header else ""
+    return header, tokens
+
+
+def _units(document: Document, start: int, end: int, headings: list[Span]) -> Iterator[_Unit]:
     for first, last in headings:
-        yield from ((span, opens, False) for span, opens in _paragraph_spans(text, start, first))
-        heading = _strip(text, first, last)
+        yield from _text_units(document, start, first)
+        heading = _strip(document.text, first, last)
         if heading[0] < heading[1]:
-            yield heading, True, True
+            yield _Unit(heading, opens_paragraph=True, is_heading=True)
         start = last
-    yield from ((span, opens, False) for span, opens in _paragraph_spans(text, start, end))
+    yield from _text_units(document, start, end)
 
 
-def _paragraph_spans(text: str, start: int, end: int) -> Iterator[tuple[Span, bool]]:
+def _text_units(document: Document, start: int, end: int) -> Iterator[_Unit]:
+    """Sentences outside of tables, and in them rows."""
+    first = bisect_right(document.tables, start, key=lambda table: table.end)
+    last = bisect_left(document.tables, end, key=lambda table: table.start)
+    for table in document.tables[first:last]:
+        yield from _sentence_units(document.text, start, max(table.start, start))
+        start, below = max(table.start, start), min(table.end, end)
+        for row in _split(_NEWLINE, document.text, start, below):
+            span = _strip(document.text, *row)
+            if span[0] < span[1]:
+                yield _Unit(span, opens_paragraph=True, table=table)
+        start = below
+    yield from _sentence_units(document.text, start, end)
+
+
+def _sentence_units(text: str, start: int, end: int) -> Iterator[_Unit]:
     for paragraph in _paragraphs(text, start, end):
         opens = True
         for span in _sentence_spans(text, *paragraph):
-            yield span, opens
+            yield _Unit(span, opens)
             opens = False
 
 
@@ -230,7 +274,7 @@ def _pack(sentences: list[_Sentence], room: int) -> Iterator[list[_Sentence]]:
         if group and sentence.breaks_run:
             groups.append(group)
             group = []
-        elif group and _tokens(group) + sentence.tokens > room:
+        elif group and _tokens(group) + sentence.tokens > room - group[0].columns_tokens:
             kept = _cut_at_paragraph(group, sentence, room)
             groups.append(group[:kept])
             group = group[kept:]
@@ -239,7 +283,7 @@ def _pack(sentences: list[_Sentence], room: int) -> Iterator[list[_Sentence]]:
         groups.append(group)
     is_crumb = len(groups) > 1 and _tokens(groups[-1]) < room // 4 and not groups[-1][0].breaks_run
     if is_crumb and not groups[-2][-1].is_heading:
-        groups[-2:] = _even(groups[-2] + groups[-1])
+        groups[-2:] = _even(groups[-2] + groups[-1], room)
     yield from groups
 
 
@@ -249,18 +293,21 @@ def _cut_at_paragraph(group: list[_Sentence], following: _Sentence, room: int) -
         return len(group)
     for kept in range(len(group) - 1, 0, -1):
         if group[kept].opens_paragraph and not group[kept - 1].is_heading:
-            fits = _tokens(group[kept:]) + following.tokens <= room
+            fits = _tokens(group[kept:]) + following.tokens <= room - group[kept].columns_tokens
             return kept if fits and _tokens(group[:kept]) * 2 >= room else len(group)
     return len(group)
 
 
-def _even(sentences: list[_Sentence]) -> list[list[_Sentence]]:
+def _even(sentences: list[_Sentence], room: int) -> list[list[_Sentence]]:
     """Two groups, as even as sentences allow, rather than a full one and a crumb."""
+
+    def fits(kept: int) -> bool:
+        return _tokens(sentences[kept:]) <= room - sentences[kept].columns_tokens
 
     def unevenness(kept: int) -> int:
         return abs(_tokens(sentences[:kept]) - _tokens(sentences[kept:]))
 
-    places = (kept for kept in range(1, len(sentences)) if not sentences[kept - 1].is_heading)
+    places = (kept for kept in range(1, len(sentences)) if fits(kept) and not sentences[kept - 1].is_heading)
     kept = min(places, key=unevenness)
     return [sentences[:kept], sentences[kept:]]
 
@@ -269,10 +316,38 @@ def _tokens(sentences: list[_Sentence]) -> int:
     return sum(sentence.tokens for sentence in sentences)
 
 
+class Counted:
+    """What a person counts a document by: its pages, or its parts."""
+
+    def __init__(self, document: Document) -> None:
+        self._pages, self._page_ends = document.pages, [page.end for page in document.pages]
+        self._parts, self._part_ends = document.parts, [part.end for part in document.parts]
+
+    def pages(self, start: int, end: int) -> Sequence[Page]:
+        """Those that share a character with a stretch."""
+        last = bisect_left(self._pages, end, key=lambda page: page.start)
+        return self._pages[bisect_right(self._page_ends, start) : last]
+
+    def parts(self, start: int, end: int) -> Sequence[Part]:
+        """The same."""
+        last = bisect_left(self._parts, end, key=lambda part: part.start)
+        return self._parts[bisect_right(self._part_ends, start) : last]
+
+    def place(self, passage: Passage) -> Passage:
+        """The passage with the pages and parts on which it stands."""
+        pages, parts = self.pages(passage.start, passage.end), self.parts(passage.start, passage.end)
+        return replace(
+            passage,
+            pages=(pages[0].number, pages[-1].number) if pages else None,
+            labels=(pages[0].label, pages[-1].label) if pages else ("", ""),
+            is_recognised=any(page.is_recognised for page in pages),
+            parts=(parts[0].name, parts[0].number, parts[-1].number) if parts else None,
+        )
+
+
 def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence]) -> Passage:
     start, end = group[0].start, group[-1].end
     quotable = [sentence for sentence in group if not sentence.is_heading] or group
-    pages = [page.number for page in document.pages if page.start < end and start < page.end]
     return Passage(
         source=document.source,
         start=start,
@@ -280,6 +355,6 @@ def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence
         text=document.text[start:end],
         title=document.title,
         heading=heading,
-        pages=(pages[0], pages[-1]) if pages else None,
         sentences=tuple((sentence.start - start, sentence.end - start) for sentence in quotable),
+        columns=group[0].columns,
     )

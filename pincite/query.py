@@ -1,7 +1,10 @@
 """Hop 5: what a person typed → a `Query`."""
 
 import re
+import unicodedata
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import groupby
 
 from pincite.errors import QuestionError
 from pincite.storage import lexical
@@ -22,7 +25,6 @@ _STOP_WORDS = frozenset(
 
 
 _ASKING = frozenset("who whom whose what which when where why how many much long old year".split())  # noqa: SIM905
-_EVERY_WORD = re.compile(r"\w+")
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,8 +52,8 @@ class Query:
     def words(self) -> list[Word]:
         """Every word, stop words too, in order."""
         return [
-            Word(match.span(), tuple(lexical.terms(match[0])), match[0].lower() in _ASKING)
-            for match in _EVERY_WORD.finditer(self.text)
+            Word((start, end), tuple(lexical.terms(self.text[start:end])), self.text[start:end].lower() in _ASKING)
+            for start, end in _word_spans(self.text)
         ]
 
 
@@ -72,6 +74,20 @@ def parse(question: str) -> Query:
     if not terms:
         raise QuestionError(f"{_shown(text)} holds only words that stand in every text: name what it is about")
     return Query(text, terms)
+
+
+def _word_spans(text: str) -> Iterator[Span]:
+    """Runs of letters, digits and the marks that belong to them, as in “हिन्दी”."""
+    position = 0
+    for is_word, signs in groupby(text, _is_of_word):
+        length = len(list(signs))
+        if is_word:
+            yield position, position + length
+        position += length
+
+
+def _is_of_word(sign: str) -> bool:
+    return sign.isalnum() or sign == "_" or unicodedata.category(sign).startswith("M")
 
 
 def _shown(text: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
+from itertools import pairwise
 
 import numpy as np
 
@@ -17,6 +18,8 @@ from pincite.embedding import QueryEmbedding, codes
 from pincite.query import Query, Word
 from pincite.types import Band
 
+ASKING = 0.3
+"""What the words that ask count for beside the others within a sentence: “when” is near to a date."""
 REACH = 16
 """Terms further apart than this are not near each other."""
 
@@ -27,11 +30,11 @@ class Features:
 
     cosine: float
     """Of question and passage, −1 to 1."""
-    sentence_cosine: float
-    """The mean cosine of the question and the tokens of any one sentence, at its best, −1 to 1."""
     token_similarity: float
     """How near, on average, each of the question's tokens finds one in the passage, weighted by the
     idf of its word, −1 to 1 (MaxSim; Khattab and Zaharia 2020, arXiv:2004.12832)."""
+    sentence_similarity: float
+    """The token similarity of any one sentence, at its best; the words that ask count too, −1.3 to 1.3."""
     idf_share: float
     """Share of the question's inverse document frequency whose terms the passage holds, 0 to 1."""
     proximity: float
@@ -42,6 +45,15 @@ class Features:
     def as_dict(self) -> dict[str, float]:
         """Name → value, in the order of the class, without what is not known."""
         return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What speaks for one passage."""
+
+    features: Features
+    sentence: int
+    """The passage's sentence most likely to answer; 0 where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,8 +138,6 @@ class Question:
     """Unit, shape (dim,)."""
     tokens: np.ndarray
     """Unit, shape (tokens, codes.COMPONENTS)."""
-    projected: np.ndarray
-    """The vector among them, shape (codes.COMPONENTS,)."""
     weights: np.ndarray
     """What each token counts for: the idf of its word, shared by the word's tokens. Sums to 1."""
     asking: np.ndarray
@@ -146,7 +156,7 @@ class Question:
         if not weights.any():
             weights = np.full(len(embedded.tokens), 1 / max(len(embedded.tokens), 1))
         asking = _shared(words, embedded.spans, [float(word.is_asking) for word in words])
-        return cls(embedded.vector, embedded.tokens, embedded.projected, weights, asking, idf, statistics.passages)
+        return cls(embedded.vector, embedded.tokens, weights, asking, idf, statistics.passages)
 
 
 def _shared(words: Sequence[Word], spans: np.ndarray, weights: Sequence[float]) -> np.ndarray:
@@ -162,7 +172,6 @@ def _shared(words: Sequence[Word], spans: np.ndarray, weights: Sequence[float]) 
 class Candidate:
     """A passage to be judged for one question."""
 
-    source: str
     vector: np.ndarray
     """Unit, shape (dim,)."""
     tokens: np.ndarray
@@ -173,45 +182,72 @@ class Candidate:
     """The question's terms where they stand, counted in terms, in order."""
 
 
-def features(question: Question, candidates: Sequence[Candidate]) -> list[Features]:
-    """The features of every candidate of one question."""
+def judge(question: Question, candidates: Sequence[Candidate]) -> list[Evidence]:
+    """The evidence of every candidate of one question."""
     pairs = pair_weight(question.idf)
-    evidence = token_evidence(question, candidates)
     return [
-        Features(
-            cosine=float(candidate.vector @ question.vector),
-            sentence_cosine=sentence,
-            token_similarity=similarity,
-            idf_share=idf_share({term for _, term in candidate.terms}, question.idf),
-            proximity=proximity(candidate.terms, question.idf, pairs),
+        Evidence(
+            Features(
+                cosine=float(candidate.vector @ question.vector),
+                token_similarity=tokens.similarity,
+                sentence_similarity=tokens.sentence_similarity,
+                idf_share=idf_share({term for _, term in candidate.terms}, question.idf),
+                proximity=proximity(candidate.terms, question.idf, pairs),
+            ),
+            tokens.sentence,
         )
-        for candidate, (sentence, similarity) in zip(candidates, evidence, strict=True)
+        for candidate, tokens in zip(candidates, token_evidence(question, candidates), strict=True)
     ]
 
 
-def token_evidence(question: Question, candidates: Sequence[Candidate]) -> list[tuple[float, float]]:
-    """The sentence cosine and the token similarity of each candidate; 0 where it has no tokens."""
+@dataclass(frozen=True, slots=True)
+class TokenEvidence:
+    """What the tokens of one passage say; 0 where it has none."""
+
+    similarity: float = 0.0
+    sentence_similarity: float = 0.0
+    sentence: int = 0
+    """The one with that similarity; the first of equals, and where none has tokens."""
+
+
+def token_evidence(question: Question, candidates: Sequence[Candidate]) -> list[TokenEvidence]:
+    """What the tokens of each candidate say, from one product of all of them with the question's."""
     counts = np.array([len(candidate.tokens) for candidate in candidates], dtype=np.int64)
     if not counts.any():
-        return [(0.0, 0.0)] * len(candidates)
+        return [TokenEvidence()] * len(candidates)
     starts = np.cumsum(counts) - counts
-    weighing = question.weights > 0
-    rows = np.vstack([question.tokens[weighing], question.projected])
-    cosines = codes.cosines(rows, np.concatenate([candidate.tokens for candidate in candidates]))
+    within = question.weights + ASKING * question.asking
+    telling = within > 0
+    tokens = np.concatenate([candidate.tokens for candidate in candidates])
+    cosines = codes.cosines(question.tokens[telling], tokens)
 
     similarities = np.zeros(len(candidates))
     holding = counts > 0  # reduceat takes the next one's first token for an empty stretch
-    similarities[holding] = question.weights[weighing] @ np.maximum.reduceat(cosines[:-1], starts[holding], axis=1)
+    nearest = np.maximum.reduceat(cosines, starts[holding], axis=1)
+    similarities[holding] = question.weights[telling] @ nearest
 
-    sums = np.concatenate([[0.0], np.cumsum(cosines[-1], dtype=np.float64)])
-    owners = np.repeat(np.arange(len(candidates)), [len(candidate.sentences) for candidate in candidates])
+    found = [TokenEvidence(similarity) for similarity in similarities.tolist()]
+    owners, numbers, ranges = _sentences(candidates, starts)
+    if len(owners):
+        # Of the stretches between all these ends, every second is a sentence; one may end with the last token.
+        padded = np.pad(cosines, ((0, 0), (0, 1)))
+        scores = within[telling] @ np.maximum.reduceat(padded, ranges.ravel(), axis=1)[:, ::2]
+        for first, last in pairwise([*np.flatnonzero(np.diff(owners, prepend=-1)), len(owners)]):
+            best = first + int(np.argmax(scores[first:last]))
+            own = owners[best]
+            found[own] = TokenEvidence(found[own].similarity, float(scores[best]), int(numbers[best]))
+    return found
+
+
+def _sentences(candidates: Sequence[Candidate], starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Of all sentences that have tokens: whose each is, which of its own, and where its tokens begin and end
+    among those of all candidates, whose first ones are at `starts`."""
+    counts = [len(candidate.sentences) for candidate in candidates]
+    owners = np.repeat(np.arange(len(candidates)), counts)
+    numbers = np.concatenate([np.arange(count) for count in counts])
     ranges = np.concatenate([candidate.sentences for candidate in candidates]) + starts[owners, None]
-    lengths = ranges[:, 1] - ranges[:, 0]
-    means = (sums[ranges[:, 1]] - sums[ranges[:, 0]]) / np.maximum(lengths, 1)
-    best = np.full(len(candidates), -np.inf)
-    np.maximum.at(best, owners[lengths > 0], means[lengths > 0])
-    best[np.isinf(best)] = 0.0
-    return list(zip(best.tolist(), similarities.tolist(), strict=True))
+    holding = ranges[:, 1] > ranges[:, 0]
+    return owners[holding], numbers[holding], ranges[holding]
 
 
 def idf_share(present: set[str], idf: Mapping[str, float]) -> float:

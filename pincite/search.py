@@ -11,7 +11,7 @@ from pincite import citation, embedding, relevance
 from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexDamaged, StorageError
 from pincite.query import Query, parse
-from pincite.relevance import Candidate, Features, Question, Relevance, TermStatistics, Weights
+from pincite.relevance import Candidate, Evidence, Question, Relevance, TermStatistics, Weights
 from pincite.settings import Settings
 from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Recipe, Snapshot, StoredPassage, lexical
 from pincite.types import Answer, Hit, Place
@@ -25,8 +25,7 @@ class Scored:
     """A candidate with everything a hit is made of."""
 
     stored: StoredPassage
-    candidate: Candidate
-    features: Features
+    evidence: Evidence
     order: float
     probability: float
     also: tuple[Place, ...] = ()
@@ -80,7 +79,7 @@ class Searcher:
                 if len(ranked) >= count or fetched >= question.passages:
                     break
                 fetched *= 4  # many copies of a few passages were folded
-            hits = self._hits(self.rerank(query, ranked)[:count], question)
+            hits = self._hits(self.rerank(query, ranked)[:count])
             generation = snapshot.generation.manifest.generation
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
@@ -104,15 +103,15 @@ class Searcher:
         else:
             vectors = record.vector, record.tokens, record.sentences
         terms = [at for at in enumerate(lexical.terms(passage.indexed_text)) if at[1] in question.idf]
-        return Candidate(passage.source, *vectors, terms)
+        return Candidate(*vectors, terms)
 
     def rank(self, question: Question, candidates: Sequence[tuple[StoredPassage, Candidate]]) -> list[Scored]:
         """Best first; ties end with source and start."""
         order = Weights(0.0, self.relevance.order_weights(question.passages))
-        judged = relevance.features(question, [candidate for _, candidate in candidates])
+        judged = relevance.judge(question, [candidate for _, candidate in candidates])
         scored = [
-            Scored(stored, candidate, features, order(features), self.relevance.probability_of(features))
-            for (stored, candidate), features in zip(candidates, judged, strict=True)
+            Scored(stored, found, order(found.features), self.relevance.probability_of(found.features))
+            for (stored, _), found in zip(candidates, judged, strict=True)
         ]
         return sorted(scored, key=_best_first)
 
@@ -133,7 +132,7 @@ class Searcher:
         kept = [dataclasses.replace(s, probability=at.probability) for s, at in zip(moved, head, strict=True)]
         return [*kept, *ranked[RERANKED:]]
 
-    def _hits(self, ranked: Sequence[Scored], question: Question) -> tuple[Hit, ...]:
+    def _hits(self, ranked: Sequence[Scored]) -> tuple[Hit, ...]:
         hits: list[Hit] = []
         score = 1.0
         for rank, scored in enumerate(ranked, start=1):
@@ -150,11 +149,11 @@ class Searcher:
                     rank=rank,
                     score=score,
                     band=self.relevance.band(score),
-                    marks=citation.mark(stored.passage, scored.candidate, question),
+                    marks=citation.mark(stored.passage, scored.evidence.sentence),
                     citation=citation.cite(stored.passage),
                     sha256=stored.file_sha256,
                     also=scored.also,
-                    features=scored.features.as_dict(),
+                    features=scored.evidence.features.as_dict(),
                 )
             )
         return tuple(hits)
@@ -166,8 +165,9 @@ def _best_first(scored: Scored) -> tuple[float, str, int]:
 
 
 def _reranked(scored: Scored, log_odds: float) -> Scored:
-    features = dataclasses.replace(scored.features, reranker=log_odds)
-    return dataclasses.replace(scored, features=features, order=scored.order + log_odds)
+    features = dataclasses.replace(scored.evidence.features, reranker=log_odds)
+    evidence = dataclasses.replace(scored.evidence, features=features)
+    return dataclasses.replace(scored, evidence=evidence, order=scored.order + log_odds)
 
 
 def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Question:

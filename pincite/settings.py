@@ -51,6 +51,10 @@ class Sync(_Table):
 
     max_megabytes: int = Field(default=64, ge=1)
     """Larger files are skipped and listed."""
+    reader_seconds: int = Field(default=60, ge=1, le=86_400)
+    """Time for reading one file; what takes longer is skipped and listed."""
+    reader_megabytes: int = Field(default=2048, ge=256, le=2**20)
+    """Memory for reading one file; what needs more is skipped and listed."""
 
 
 class Settings(_Table):

@@ -117,13 +117,22 @@ class Passage:
     pages: Span | None = None
     """First and last physical page, both inclusive; None where the format has no pages."""
     sentences: tuple[Span, ...] = ()
-    """Offsets into `text`, in order, not overlapping; lines that are headings are left out."""
+    """Offsets into `text`, in order, not overlapping; lines that are headings are left out, and each
+    row of a table is one."""
+    labels: tuple[str, str] = ("", "")
+    """What is printed on the first and the last page, where it is not their number."""
+    is_recognised: bool = False
+    """Whether any of it was recognised in an image of a page."""
+    parts: tuple[str, int, int] | None = None
+    """What the format counts by, and the first and last of it, both inclusive: `("slide", 3, 3)`."""
+    columns: str = ""
+    """The header of the table that it begins in, below the header."""
 
     @property
     def context(self) -> str:
         """The line that is embedded and indexed in front of the text, and never shown as quote."""
         path = (self.title, *self.heading) if self.heading[:1] != (self.title,) else self.heading
-        return " › ".join(part for part in path if part)
+        return " › ".join(part for part in (*path, self.columns) if part)
 
     @property
     def indexed_text(self) -> str:

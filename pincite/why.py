@@ -146,8 +146,10 @@ def _trace(
     place = Place(passage.source, passage.start, passage.end)
     at = next((n for n, hit in enumerate(hits, 1) if hit.stored.id == scored.stored.id or place in hit.also), None)
     hit = hits[at - 1] if at else None
-    features = replace(scored.features, reranker=hit.features.reranker) if hit else scored.features
-    is_reranked = bool(hits) and hits[0].features.reranker is not None
+    features = scored.evidence.features
+    if hit:
+        features = replace(features, reranker=hit.evidence.features.reranker)
+    is_reranked = bool(hits) and hits[0].evidence.features.reranker is not None
     weights = relevance.order_weights(passages) | ({"reranker": 1.0} if features.reranker is not None else {})
     return Trace(
         citation=citation.cite(passage),
@@ -158,7 +160,7 @@ def _trace(
         folded_into=citation.cite(hit.stored.passage) if hit and place in hit.also else None,
         score=scored.probability,
         band=relevance.band(scored.probability),
-        reasons=_reasons(features, hits[0].features, weights) if hits and at != 1 else (),
+        reasons=_reasons(features, hits[0].evidence.features, weights) if hits and at != 1 else (),
         is_below_reranked=hit is not None and is_reranked and features.reranker is None,
     )
 

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from pincite.doctor import examine
 from pincite.embedding import Embedder
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, PinciteError, StorageError
+from pincite.passages import Counted
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, NewDocument, NewPassage, create
@@ -25,7 +26,7 @@ from pincite.storage.lexical import LexicalIndex
 from pincite.storage.lexical import terms as lexical_terms
 from pincite.storage.vectors import Location
 from pincite.sync import preview, sync
-from pincite.types import Document, Page, Passage, Section
+from pincite.types import Coverage, Document, Page, Part, Passage, Section, Table
 
 STATE = FileState("a.md", 12, 1_000, 2_000, "ab" * 32)
 
@@ -35,7 +36,7 @@ def new(
 ) -> NewDocument:
     document = Document(source, "Title", "text/markdown", "ab" * 32, text, (Section(0, ("Title",)),))
     passage = Passage(source, 0, len(text), text, "Title", ("Title",), None, ((0, len(text)),))
-    return NewDocument(document, replace(STATE, source=source), [NewPassage(first_id, passage, 4, key)])
+    return NewDocument(document, replace(STATE, source=source), [NewPassage(first_id, passage, key)])
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def put(catalog: Catalog, *documents: NewDocument) -> None:
 
 def test_a_new_catalog_holds_nothing(folder: Path) -> None:
     with Catalog(folder) as catalog:
-        assert catalog.counts() == {"documents": 0, "passages": 0, "terms": 0}
+        assert catalog.counts() == {"documents": 0, "passages": 0}
         assert (catalog.generation, catalog.meta("corpus"), catalog.meta("nothing")) == (0, "/some/corpus", "")
         assert catalog.complaints() == []
     assert [path.name for path in folder.iterdir() if not path.name.endswith(("-wal", "-shm"))] == ["catalog.sqlite"]
@@ -73,19 +74,32 @@ def test_what_goes_in_comes_out(
 ) -> None:
     folder = tmp_path_factory.mktemp("catalog")
     create(folder, folder)
-    pages = (Page(3, 0, 1), Page(4, 1, len(text))) if has_pages else ()
     document = Document(
-        "x/ü.md", title, "text/markdown", "cd" * 32, text, (Section(0, tuple(heading)),), pages, ("decoded from X",)
+        "x/ü.md",
+        title,
+        "text/markdown",
+        "cd" * 32,
+        text,
+        (Section(0, tuple(heading)),),
+        (Page(3, 0, 1, "iii"), Page(4, 1, len(text), "", is_recognised=True)) if has_pages else (),
+        () if has_pages else (Part("row", 1, 0, 1), Part("row", 2, 1, len(text))),
+        (Table(0, 1, "a | b"),),
+        Coverage(0.25, (1, 2), (("hidden sheets", 2), ("images", 1)), "nl"),
+        "markdown/7",
+        ("decoded from X",),
     )
-    passage = Passage("x/ü.md", 0, len(text), text, title, tuple(heading), (3, 4) if has_pages else None, ((0, 1),))
+    passage = Passage("x/ü.md", 0, len(text), text, title, tuple(heading), sentences=((0, 1),), columns="a | b")
+    passage = Counted(document).place(passage)
+    assert (passage.pages, passage.parts) == (((3, 4), None) if has_pages else (None, ("row", 1, 2)))
     with Catalog(folder, writable=True) as catalog:
-        put(catalog, NewDocument(document, replace(STATE, source="x/ü.md"), [NewPassage(7, passage, 5, b"k" * 32)]))
+        state = replace(STATE, source="x/ü.md", reader="markdown/7")
+        put(catalog, NewDocument(document, state, [NewPassage(7, passage, b"k" * 32)]))
         with catalog.writing():
             catalog.put_vectors([(b"k" * 32, Location(1, 8, 99))])
     with Catalog(folder) as catalog:
         assert catalog.document("x/ü.md") == document
         (stored,) = catalog.passages([7])
-        assert (stored.id, stored.passage, stored.terms, stored.key) == (7, passage, 5, b"k" * 32)
+        assert (stored.id, stored.passage, stored.key) == (7, passage, b"k" * 32)
         assert (stored.location, stored.file_sha256) == (Location(1, 8, 99), "cd" * 32)
         assert stored.is_sound
         for other in (
@@ -95,11 +109,16 @@ def test_what_goes_in_comes_out(
             replace(passage, heading=(*heading, "Elsewhere")),
             replace(passage, pages=(5, 5)),
             replace(passage, sentences=()),
+            replace(passage, labels=("iv", "v")),
+            replace(passage, is_recognised=not has_pages),
+            replace(passage, parts=("row", 2, 2)),
+            replace(passage, columns="b"),
         ):
             assert not replace(stored, passage=other).is_sound
         assert list(catalog.all_passages()) == [stored]
         assert catalog.remarks() == {"x/ü.md": ["decoded from X"]}
-        assert catalog.counts() == {"documents": 1, "passages": 1, "terms": 5}
+        assert catalog.coverage() == {"x/ü.md": document.coverage}
+        assert catalog.counts() == {"documents": 1, "passages": 1}
 
 
 def test_a_reader_sees_one_state_while_others_commit(folder: Path) -> None:
@@ -143,7 +162,7 @@ def change_everything(catalog: Catalog, error: type[BaseException]) -> None:
         catalog.remove_document("a.md")
         catalog.rename_document("b.md", replace(STATE, source="z.md"))
         catalog.put_vectors([(b"v" * 32, Location(1, 8, 9))])
-        catalog.put_skipped({"x": "y"})
+        catalog.put_skipped({"x": "y"}, {})
         catalog.set_meta("generation", "9")
         raise error
 

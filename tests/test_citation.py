@@ -9,7 +9,7 @@ import pytest
 from pincite.citation import cite, display_title, mark
 from pincite.embedding import Embedder, codes
 from pincite.query import parse
-from pincite.relevance import Candidate, Question, TermStatistics
+from pincite.relevance import Candidate, Question, TermStatistics, token_evidence
 from pincite.types import Passage, Span
 
 
@@ -63,7 +63,7 @@ def line(*minuses: int) -> np.ndarray:
 
 def asked(tokens: Sequence[int], weights: Sequence[float], asking: Sequence[float]) -> Question:
     vector = np.array([1, 0], np.float32)
-    return Question(vector, line(*tokens), line(0)[0], np.array(weights), np.array(asking), {"dose": 1.0}, 9)
+    return Question(vector, line(*tokens), np.array(weights), np.array(asking), {"dose": 1.0}, 9)
 
 
 TEXT = "The dose is low. It is legal. None of it."
@@ -75,9 +75,10 @@ def marked(question: Question, *sentences: Sequence[int]) -> tuple[str, ...]:
     tokens = [0, 0, *(place for sentence in sentences for place in sentence)]  # as near as can be, and no sentence's
     ends = np.cumsum([2, *map(len, sentences)])
     ranges = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.uint16)
-    candidate = Candidate("a.md", np.array([1, 0], np.float32), codes.encode(line(*tokens)), ranges, [])
+    candidate = Candidate(np.array([1, 0], np.float32), codes.encode(line(*tokens)), ranges, [])
     found = Passage("a.md", 0, len(TEXT), TEXT, sentences=SENTENCES[: len(sentences)])
-    return tuple(TEXT[start:end] for start, end in mark(found, candidate, question))
+    (evidence,) = token_evidence(question, [candidate])
+    return tuple(TEXT[start:end] for start, end in mark(found, evidence.sentence))
 
 
 def test_the_sentence_whose_tokens_come_nearest_is_marked() -> None:
@@ -125,8 +126,9 @@ def test_a_question_without_tokens_marks_the_first_sentence() -> None:
 def test_a_passage_without_sentences_has_no_mark() -> None:
     found = Passage("a.md", 0, 9, "One. Two.")
     ranges = np.empty((0, 2), np.uint16)
-    candidate = Candidate("a.md", np.array([1, 0], np.float32), codes.encode(line(3, 4)), ranges, [])
-    assert mark(found, candidate, asked((0,), (1,), (0,))) == ()
+    candidate = Candidate(np.array([1, 0], np.float32), codes.encode(line(3, 4)), ranges, [])
+    (evidence,) = token_evidence(asked((0,), (1,), (0,)), [candidate])
+    assert mark(found, evidence.sentence) == ()
 
 
 # Marks with the real model
@@ -144,7 +146,7 @@ def ferry(embedder: Embedder) -> tuple[Passage, Candidate]:
     passage = Passage("ferry.txt", 0, len(FERRY), FERRY, sentences=sentences)
     ((_, made),) = embedder.embed_passages([passage])
     assert len(made.sentences) == 6
-    return passage, Candidate(passage.source, made.vector, made.tokens, made.sentences, [])
+    return passage, Candidate(made.vector, made.tokens, made.sentences, [])
 
 
 @pytest.mark.parametrize(
@@ -165,4 +167,5 @@ def test_the_sentence_that_answers_is_marked(
     query = parse(text)
     statistics = TermStatistics(100, dict.fromkeys(query.terms, 3))
     question = Question.of(query, embedder.embed_query(query.text), statistics)
-    assert [FERRY[start:end] for start, end in mark(passage, candidate, question)] == [expected]
+    (evidence,) = token_evidence(question, [candidate])
+    assert [FERRY[start:end] for start, end in mark(passage, evidence.sentence)] == [expected]

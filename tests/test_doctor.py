@@ -63,14 +63,14 @@ def test_a_sound_index_has_no_problems(model: Settings) -> None:
         documents=4,
         passages=4,
         skipped={"picture.png": "no reader for .png"},
-        remarks={"old.txt": ["decoded from Windows-1252"]},
+        ledger={"old.txt": ["decoded from Windows-1252"]},
         problems=[],
     )
 
 
 def test_the_sample_index_has_no_problems(sample: Settings) -> None:
     found = examine(sample)
-    assert (found.problems, found.skipped, found.remarks) == ([], {}, {})
+    assert (found.problems, found.skipped, found.ledger) == ([], {}, {})
     assert found.documents == sum(path.is_file() for path in sample.corpus.rglob("*"))
 
 
@@ -208,7 +208,7 @@ def test_several_problems_are_all_named(index: Settings) -> None:
 def test_an_index_that_holds_other_passages_than_its_catalog_is_noticed(index: Settings) -> None:
     change(index, "DELETE FROM documents WHERE source = '0.md'")
     (problem,) = examine(index).problems
-    assert problem.startswith(f"{generation(index)}: counts {{'documents': 4, 'passages': 4, 'terms': ")
+    assert problem.startswith(f"{generation(index)}: counts {{'documents': 4, 'passages': 6}}, the catalog holds ")
     assert problem.endswith(": run python ingest.py --rebuild")
 
 
@@ -274,6 +274,6 @@ def test_the_command_prints_what_was_found_and_fails_if_something_is_wrong(index
         "documents": 4,
         "passages": 4,
         "skipped": [{"source": "picture.png", "reason": "no reader for .png"}],
-        "remarks": {"old.txt": ["decoded from Windows-1252"]},
+        "ledger": {"old.txt": ["decoded from Windows-1252"]},
         "problems": [problem],
     }

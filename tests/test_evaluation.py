@@ -112,8 +112,29 @@ def test_character_measures_by_hand() -> None:
     # Shown: a 0-10 and a 20-30 (20 characters); wanted: a 5-25 (20). In both: 5-10 and 20-25 (10).
     shown, gold = [Place("a", 0, 10), Place("a", 20, 30)], [Place("a", 5, 25)]
     assert character_measures(shown, gold) == pytest.approx(
-        {"character R@5": 10 / 20, "character P@5": 10 / 20, "character IoU@5": 10 / 30}
+        {
+            "character R@5": 10 / 20,
+            "character P@5": 10 / 20,
+            "character IoU@5": 10 / 30,
+            "Success@1000 characters": 0,  # 10-20 of the place is nowhere
+        }
     )
+
+
+@pytest.mark.parametrize(
+    ("shown", "found"),
+    [
+        ([Place("b", 0, 600), Place("a", 100, 600)], 1),  # 600 of b, then 400 of a: 100 to 500
+        ([Place("b", 0, 601), Place("a", 100, 600)], 0),  # a to 499 only
+        ([Place("a", 450, 900), Place("b", 0, 200), Place("a", 400, 450)], 1),  # in two parts
+        ([Place("a", 450, 900), Place("b", 0, 501), Place("a", 400, 450)], 0),  # the second from character 951
+        ([Place("c", 400, 500)], 0),
+        ([], 0),
+    ],
+)
+def test_success_within_a_minutes_reading_by_hand(shown: list[Place], found: float) -> None:
+    gold = [Place("a", 400, 500), Place("a", 0, 2000)]  # of which the first alone can be read in time
+    assert character_measures(shown, gold)["Success@1000 characters"] == found
 
 
 def test_characters_past_the_fifth_passage_do_not_count() -> None:

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import fields
+from dataclasses import astuple, fields
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -30,9 +30,10 @@ from pincite.relevance import (
     Question,
     Relevance,
     TermStatistics,
+    TokenEvidence,
     Weights,
-    features,
     idf_share,
+    judge,
     pair_weight,
     proximity,
     token_evidence,
@@ -72,14 +73,12 @@ def test_the_vectors_of_these_tests_have_the_cosines_that_their_places_say() -> 
 def question(
     tokens: Sequence[int] = (),
     weights: Sequence[float] = (),
-    projected: int = 0,
     asking: Sequence[float] = (),
     idf: dict[str, float] | None = None,
 ) -> Question:
     return Question(
         vector=np.array([1, 0], np.float32),
         tokens=line(*tokens),
-        projected=line(projected)[0],
         weights=np.array(weights, float),
         asking=np.array(asking or [0.0] * len(tokens)),
         idf=idf or IDF,
@@ -94,7 +93,7 @@ def candidate(
     vector: tuple[float, float] = (1, 0),
 ) -> Candidate:
     ranges = np.array(sentences, np.uint16).reshape(-1, 2)
-    return Candidate("a.md", np.array(vector, np.float32), codes.encode(line(*tokens)), ranges, terms)
+    return Candidate(np.array(vector, np.float32), codes.encode(line(*tokens)), ranges, terms)
 
 
 # Words
@@ -233,7 +232,7 @@ def test_words_in_a_great_heap_are_told_in_no_time() -> None:
 def embedded(spans: Sequence[tuple[int, int]]) -> QueryEmbedding:
     """A question of these tokens, wherever they point."""
     vectors = line(*range(len(spans)))
-    return QueryEmbedding(np.array([1, 0], np.float32), vectors, line(0)[0], np.array(spans, np.int64).reshape(-1, 2))
+    return QueryEmbedding(np.array([1, 0], np.float32), vectors, np.array(spans, np.int64).reshape(-1, 2))
 
 
 def spans_of(text: str, *pieces: str) -> list[tuple[int, int]]:
@@ -258,7 +257,7 @@ def test_tokens_share_the_idf_of_their_word_by_hand() -> None:
     ]  # fmt: skip
     assert made.asking.tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
     assert made.idf == {term: near(weight) for term, weight in IDF.items()}
-    assert (made.passages, made.vector.tolist(), made.projected.tolist()) == (10, [1, 0], line(0)[0].tolist())
+    assert (made.passages, made.vector.tolist()) == (10, [1, 0])
     assert np.array_equal(made.tokens, line(*range(8)))
 
 
@@ -296,8 +295,8 @@ def test_a_question_whose_words_are_not_told_apart_weighs_its_tokens_alike() -> 
 def test_a_question_of_which_the_tokenizer_leaves_nothing_has_no_weights_and_finds_nothing_by_tokens() -> None:
     made = Question.of(Query("dose", ("dose",)), embedded([]), TermStatistics(10, {"dose": 2}))
     assert (made.weights.tolist(), made.asking.tolist()) == ([], [])
-    ((sentence, similarity),) = token_evidence(made, [candidate([10, 20], [(0, 2)])])
-    assert (sentence, similarity) == (pytest.approx((0.75 + 0.5) / 2), 0)
+    (found,) = token_evidence(made, [candidate([10, 20], [(0, 2)])])
+    assert found == TokenEvidence(0, 0, 0)
 
 
 @pytest.mark.parametrize(
@@ -341,26 +340,25 @@ def test_a_question_of_unknown_words_alone_weighs_each_word_the_same(embedder: E
     for word in query.words():
         inside = (made.spans[:, 0] >= word.span[0]) & (made.spans[:, 1] <= word.span[1])
         assert asked.weights[inside].sum() == pytest.approx(1 / 3)
-    judged = features(asked, [_ferries(embedder)])
-    assert judged[0].idf_share == judged[0].proximity == 0
-    assert all(math.isfinite(value) for value in judged[0].as_dict().values())
+    (judged,) = judge(asked, [_ferries(embedder)])
+    assert judged.features.idf_share == judged.features.proximity == 0
+    assert all(math.isfinite(value) for value in judged.features.as_dict().values())
 
 
 def _ferries(embedder: Embedder) -> Candidate:
     text = "Ferries sail daily."
     ((_, made),) = embedder.embed_passages([Passage("a.txt", 0, len(text), text, sentences=((0, len(text)),))])
-    return Candidate("a.txt", made.vector, made.tokens, made.sentences, [])
+    return Candidate(made.vector, made.tokens, made.sentences, [])
 
 
 # Tokens by hand
 
 
-def test_token_similarity_and_sentence_cosine_by_hand() -> None:
-    asked = question(tokens=(0, 40), weights=(0.75, 0.25), projected=20)
+def test_token_similarity_of_passage_and_sentence_by_hand() -> None:
+    asked = question(tokens=(0, 40), weights=(0.75, 0.25))
     # Cosines, 1 − distance / 40:      at 10   at 30   at 60   at 80
     #   the question's token at 0        .75     .25    −.5     −1
     #   the question's token at 40       .25     .75     .5      0
-    #   the question itself, at 20       .75     .75     0      −.5
     places = (10, 30, 60, 80)
     found = token_evidence(
         asked,
@@ -372,20 +370,48 @@ def test_token_similarity_and_sentence_cosine_by_hand() -> None:
         ],
     )
     # The best of each token: .75 · .75 + .25 · .75 = .75; of the one at 60 alone .75 · −.5 + .25 · .5 = −.25.
-    assert [similarity for _, similarity in found] == pytest.approx([0.75, 0.75, 0.75, -0.25], abs=1e-6)
-    # The means of each sentence: .75 and −.25; .375; 0 and −.5; 0.
-    assert [sentence for sentence, _ in found] == pytest.approx([0.75, 0.375, 0, 0], abs=1e-6)
+    assert [one.similarity for one in found] == pytest.approx([0.75, 0.75, 0.75, -0.25], abs=1e-6)
+    # The same best tokens within each sentence:
+    #   .75 · .75 + .25 · .75 = .75 and .75 · −.5 + .25 · .5 = −.25; .75 · .25 + .25 · .75 = .375;
+    #   −.25 and .75 · −1 + .25 · 0 = −.75; −.25
+    assert [one.sentence_similarity for one in found] == pytest.approx([0.75, 0.375, -0.25, -0.25], abs=1e-6)
+    assert [one.sentence for one in found] == [0, 0, 0, 0]
+
+
+def test_the_best_sentence_is_told_apart_from_the_passage_by_hand() -> None:
+    asked = question(tokens=(0, 40), weights=(0.5, 0.5))
+    # One token of the question is met in each sentence, so the passage has both and no sentence has.
+    (found,) = token_evidence(asked, [candidate((5, 80, 80, 45), [(0, 2), (2, 4)])])
+    # The passage: (35/40 + 35/40) / 2. The first sentence: (35/40 + 5/40) / 2; the second: (−5/40 + 35/40) / 2.
+    assert (found.similarity, found.sentence_similarity, found.sentence) == (
+        pytest.approx(0.875),
+        pytest.approx(0.5),
+        0,
+    )
+
+
+def test_within_a_sentence_the_words_that_ask_count_three_tenths() -> None:
+    asked = question(tokens=(0, 40), weights=(1, 0), asking=(0, 1))
+    (found,) = token_evidence(asked, [candidate((10, 40, 20), [(0, 1), (1, 3)])])
+    # The passage knows nothing of them: 1 − 10/40. The first sentence: .75 + .3 · (1 − 30/40) = .825; the second:
+    # 1 − 20/40 + .3 · 1 = .8.
+    assert (found.similarity, found.sentence_similarity, found.sentence) == (
+        pytest.approx(0.75),
+        pytest.approx(0.825),
+        0,
+    )
 
 
 def test_a_token_that_weighs_nothing_changes_nothing() -> None:
     passages = [candidate((10, 30, 60), [(0, 3)]), candidate((0,), [(0, 1)])]
-    with_it = question(tokens=(0, 80, 40), weights=(0.75, 0, 0.25), projected=20)
-    without = question(tokens=(0, 40), weights=(0.75, 0.25), projected=20)
-    assert np.allclose(token_evidence(with_it, passages), token_evidence(without, passages), atol=1e-6)
+    with_it = question(tokens=(0, 80, 40), weights=(0.75, 0, 0.25))
+    without = question(tokens=(0, 40), weights=(0.75, 0.25))
+    for one, other in zip(token_evidence(with_it, passages), token_evidence(without, passages), strict=True):
+        assert astuple(one) == pytest.approx(astuple(other), abs=1e-6)
 
 
 def test_a_passage_without_tokens_or_sentences_has_none_of_their_evidence() -> None:
-    asked = question(tokens=(0, 40), weights=(0.75, 0.25), projected=20)
+    asked = question(tokens=(0, 40), weights=(0.75, 0.25))
     found = token_evidence(
         asked,
         [
@@ -396,9 +422,10 @@ def test_a_passage_without_tokens_or_sentences_has_none_of_their_evidence() -> N
             candidate(()),
         ],
     )
-    expected = [(0, 0), (0, 0.75), (0.75, 0.75), (0, 0.75), (0, 0)]
-    assert found == [(pytest.approx(s, abs=1e-6), pytest.approx(t, abs=1e-6)) for s, t in expected]
-    assert token_evidence(asked, [candidate(())]) == [(0, 0)]
+    # The passages: .75 · .75 + .25 · .75 = .75; the one sentence, at 30: .75 · .25 + .25 · .75 = .375.
+    expected = [(0, 0, 0), (0.75, 0, 0), (0.75, 0.375, 1), (0.75, 0, 0), (0, 0, 0)]
+    assert [astuple(one) for one in found] == [pytest.approx(one, abs=1e-6) for one in expected]
+    assert token_evidence(asked, [candidate(())]) == [TokenEvidence()]
     assert token_evidence(asked, []) == []
 
 
@@ -416,21 +443,19 @@ def dot(a: Sequence[float], b: Sequence[float]) -> float:
     return sum(x * y for x, y in zip(a, b, strict=True))
 
 
-def slow_evidence(
-    asked: Question, tokens: list[list[float]], sentences: Sequence[Sequence[int]]
-) -> tuple[float, float]:
-    """Sentence cosine and token similarity from whole vectors, one product after the other."""
-    means = [
-        sum(dot(asked.projected.tolist(), token) for token in tokens[first:last]) / (last - first)
-        for first, last in sentences
-        if last > first
-    ]
-    similarity = sum(
-        weight * max(dot(token, other) for other in tokens)
-        for token, weight in zip(asked.tokens.tolist(), asked.weights.tolist(), strict=True)
-        if tokens
-    )
-    return max(means, default=0.0), similarity
+def slow_evidence(asked: Question, tokens: list[list[float]], sentences: Sequence[Sequence[int]]) -> TokenEvidence:
+    """From whole vectors, one product after the other."""
+
+    def nearest(weights: Sequence[float], among: list[list[float]]) -> float:
+        met = zip(asked.tokens.tolist(), weights, strict=True)
+        return sum(weight * max(dot(token, other) for other in among) for token, weight in met if weight)
+
+    parts = {number: tokens[first:last] for number, (first, last) in enumerate(sentences) if last > first}
+    within = (asked.weights + 0.3 * asked.asking).tolist()
+    similarities = {number: nearest(within, part) for number, part in parts.items()}
+    best = max(similarities, key=lambda number: (similarities[number], -number), default=0)
+    similarity = nearest(asked.weights.tolist(), tokens) if tokens else 0.0
+    return TokenEvidence(similarity, similarities.get(best, 0.0), best)
 
 
 @st.composite
@@ -440,13 +465,14 @@ def made_up(draw: st.DrawFn) -> tuple[Question, list[Candidate]]:
     count = draw(st.integers(1, 6))
     weights = np.array(draw(st.lists(st.sampled_from([0, 0, 1, 2.5]), min_size=count, max_size=count)), float)
     weights = weights / (weights.sum() or 1)
-    vectors = codes.unit(rng.standard_normal((count + 1, 80)))
-    asked = Question(vectors[0], vectors[:-1], vectors[-1], weights, np.zeros(count), IDF, 10)
+    vectors = codes.unit(rng.standard_normal((count, 80)))
+    asking = np.array(draw(st.lists(st.sampled_from([0, 0, 0.5, 1]), min_size=count, max_size=count)), float)
+    asked = Question(vectors[0], vectors, weights, asking, IDF, 10)
     candidates = []
     for length in draw(st.lists(st.integers(0, 9), min_size=1, max_size=5)):
         edges = [sorted(draw(st.tuples(st.integers(0, length), st.integers(0, length)))) for _ in range(3)]
         tokens = rng.integers(0, 256, (length, 40), dtype=np.uint8)
-        candidates.append(Candidate("a.md", vectors[0], tokens, np.array(edges, np.uint16), []))
+        candidates.append(Candidate(vectors[0], tokens, np.array(edges, np.uint16), []))
     return asked, candidates
 
 
@@ -455,12 +481,15 @@ def made_up(draw: st.DrawFn) -> tuple[Question, list[Candidate]]:
 def test_token_evidence_is_that_of_a_loop_over_decoded_codes(made: tuple[Question, list[Candidate]]) -> None:
     asked, candidates = made
     for one, found in zip(candidates, token_evidence(asked, candidates), strict=True):
-        expected = slow_evidence(asked, [decoded(bytes(code)) for code in one.tokens], one.sentences.tolist())
-        assert found == (pytest.approx(expected[0], abs=1e-5), pytest.approx(expected[1], abs=1e-5))
+        tokens = [decoded(bytes(code)) for code in one.tokens]
+        expected = slow_evidence(asked, tokens, one.sentences.tolist())
+        assert astuple(found)[:2] == pytest.approx(astuple(expected)[:2], abs=1e-5)
+        # Equal but for rounding, either may be the best.
+        marked = slow_evidence(asked, tokens, one.sentences.tolist()[found.sentence : found.sentence + 1])
+        assert marked.sentence_similarity == pytest.approx(expected.sentence_similarity, abs=1e-5)
         # Each alone gets what it gets among the others.
-        assert token_evidence(asked, [one]) == [(pytest.approx(found[0], abs=1e-5), pytest.approx(found[1], abs=1e-5))]
-        assert -1 - 1e-6 <= found[0] <= 1 + 1e-6
-        assert -1 - 1e-6 <= found[1] <= 1 + 1e-6
+        assert astuple(token_evidence(asked, [one])[0])[:2] == pytest.approx(astuple(found)[:2], abs=1e-5)
+        assert -1 - 1e-6 <= found.similarity <= 1 + 1e-6
 
 
 # Tokens against vectors that were never rounded, with the real model
@@ -480,7 +509,7 @@ def real(embedder: Embedder) -> list[tuple[Candidate, np.ndarray]]:
         (forward,) = embedder.engine.forward([Batch((0,), (tokens,))])
         whole = codes.unit(np.array(forward.tokens[0, 1:-1]))  # without [CLS] and [SEP]
         assert len(whole) == len(made.tokens)
-        found.append((Candidate(passage.source, made.vector, made.tokens, made.sentences, []), whole))
+        found.append((Candidate(made.vector, made.tokens, made.sentences, []), whole))
     return found
 
 
@@ -505,14 +534,14 @@ def test_token_evidence_is_that_of_unrounded_vectors_within_what_rounding_takes(
     asked = asked_of(embedder, text)
     found = token_evidence(asked, [one for one, _ in real])
     errors = []
-    for (one, whole), (sentence, similarity) in zip(real, found, strict=True):
+    for (one, whole), evidence in zip(real, found, strict=True):
         projected = embedder.projection(whole)
         expected = slow_evidence(asked, projected.tolist(), one.sentences.tolist())
         # Where a token was moved by at most d, so is its product with any unit vector, and so are best and mean.
         moved = np.linalg.norm(np.array([decoded(bytes(code)) for code in one.tokens]) - projected, axis=1).max()
         assert moved < 0.3  # alone and in a batch the model rounds differently, beyond the codes' .2
-        errors += [abs(sentence - expected[0]), abs(similarity - expected[1])]
-        assert max(errors[-2:]) <= moved
+        errors += np.abs(np.subtract(astuple(evidence)[:2], astuple(expected)[:2])).tolist()
+        assert max(errors[-2:]) <= 1.3 * moved
     assert max(errors) < 0.04
     assert sum(errors) / len(errors) < 0.01
 
@@ -526,7 +555,7 @@ def test_token_similarity_orders_passages_nearly_as_whole_vectors_do(
     (forward,) = embedder.engine.forward([Batch((0,), (tokens,))])
     whole = codes.unit(np.array(forward.tokens[0, 1:-1]))
     expected = [float(asked.weights @ (whole @ passage.T).max(axis=1)) for _, passage in real]
-    found = [similarity for _, similarity in token_evidence(asked, [one for one, _ in real])]
+    found = [evidence.similarity for evidence in token_evidence(asked, [one for one, _ in real])]
     assert np.corrcoef(found, expected)[0, 1] > 0.97
 
 
@@ -534,8 +563,8 @@ def test_token_similarity_orders_passages_nearly_as_whole_vectors_do(
 
 
 def test_features_by_hand() -> None:
-    asked = question(tokens=(0, 40), weights=(0.75, 0.25), projected=20)
-    found = features(
+    asked = question(tokens=(0, 40), weights=(0.75, 0.25))
+    judged = judge(
         asked,
         [
             candidate((10, 30, 60, 80), [(0, 2), (2, 4)], [(0, "dose"), (2, "legal")], (0.6, 0.8)),
@@ -543,16 +572,18 @@ def test_features_by_hand() -> None:
             candidate((), (), [(4, "dose"), (5, "nowher")], (1, 0)),
         ],
     )
-    expected = [  # cosine, best sentence, token similarity, share of 4.71925, of 1.7748
+    expected = [  # cosine, token similarity, that of the best sentence, share of 4.71925, of 1.7748
         (0.6, 0.75, 0.75, 1.6282 / 4.71925, 0.1466 / 2 / 1.7748),
-        (-0.6, 0.0, -0.25, 0.0, 0.0),
+        (-0.6, -0.25, -0.25, 0.0, 0.0),
         (1.0, 0.0, 0.0, 4.57264 / 4.71925, 1.4816 / 1.7748),
     ]
+    found = [one.features for one in judged]
     assert [list(row.as_dict().values()) for row in found] == [pytest.approx(row, abs=5e-5) for row in expected]
-    names = ["cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity"]
+    names = ["cosine", "token_similarity", "sentence_similarity", "idf_share", "proximity"]
     assert list(found[0].as_dict()) == names
     assert {type(value) for row in found for value in row.as_dict().values()} <= {float, int}  # JSON takes them
-    assert features(asked, []) == []
+    assert [one.sentence for one in judged] == [0, 0, 0]
+    assert judge(asked, []) == []
 
 
 def test_order_and_probability_are_weighted_sums() -> None:
@@ -562,7 +593,7 @@ def test_order_and_probability_are_weighted_sums() -> None:
         strong=0.75,
         weak=0.5,
     )
-    judged = Features(cosine=0.5, sentence_cosine=0.9, token_similarity=0.7, idf_share=0.25, proximity=0.125)
+    judged = Features(0.5, 0.7, 0.6, idf_share=0.25, proximity=0.125)
     # Among 300 passages words weigh 300 / 400 = .75 of their weight: 2 · .5 + .75 · (3 · .25 + 4 · .125)
     assert Weights(0.0, model.order_weights(300))(judged) == pytest.approx(1.9375)
     assert model.order_weights(0) == {"cosine": 2.0, "idf_share": 0.0, "proximity": 0.0}

@@ -5,6 +5,7 @@ import json
 import math
 import re
 import threading
+from collections.abc import Callable
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -13,10 +14,10 @@ import pytest
 
 from pincite import Searcher, Settings, relevance
 from pincite.citation import cite
-from pincite.embedding import Embedder
+from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexMissing, QuestionError
 from pincite.query import parse
-from pincite.search import as_json
+from pincite.search import as_json, question_of
 from pincite.storage import Catalog, IndexFolder, lexical
 from pincite.storage.vectors import segment_path
 from pincite.sync import sync
@@ -114,6 +115,15 @@ def decoded(tokens: np.ndarray) -> np.ndarray:
     return steps / np.linalg.norm(steps, axis=1, keepdims=True)
 
 
+def shared(asked: QueryEmbedding, question: str, weigh: Callable[[str], float]) -> np.ndarray:
+    """The weight of each word on its tokens, in equal parts; together 1 if there is any."""
+    weights = np.zeros(len(asked.tokens))
+    for word in re.finditer(r"\w+", question):
+        own = [row for row, (start, end) in enumerate(asked.spans) if word.start() <= start and end <= word.end()]
+        weights[own] = weigh(word[0]) / len(own)
+    return weights / (weights.sum() or 1)
+
+
 @pytest.mark.parametrize("question", ["How fast does ketamine work?", QUESTIONS[4], QUESTIONS[7], "Ozempic xyzzy"])
 def test_every_hit_has_every_feature_exactly_however_it_was_found(
     searcher: Searcher, embedder: Embedder, question: str
@@ -126,12 +136,8 @@ def test_every_hit_has_every_feature_exactly_however_it_was_found(
     counted = {stored.id: lexical.terms(stored.passage.indexed_text) for stored in every}
     held = {term: sum(term in found for found in counted.values()) for term in query.terms}
     idf = {term: math.log(1 + (len(every) - n + 0.5) / (n + 0.5)) for term, n in held.items()}
-    # What each of the question's tokens counts for: its word's idf, in equal parts.
-    weights = np.zeros(len(asked.tokens))
-    for word in re.finditer(r"\w+", question):
-        own = [row for row, (start, end) in enumerate(asked.spans) if word.start() <= start and end <= word.end()]
-        weights[own] = max((idf.get(term, 0) for term in lexical.terms(word[0])), default=0) / len(own)
-    weights /= weights.sum()
+    weights = shared(asked, question, lambda word: max((idf.get(t, 0) for t in lexical.terms(word)), default=0))
+    asking = shared(asked, question, lambda word: float(word.lower() in ("how", "what")))
     pairs = list(combinations(query.terms, 2))
     seen = 0
     for stored in every:
@@ -147,11 +153,15 @@ def test_every_hit_has_every_feature_exactly_however_it_was_found(
             nearness += min(idf[a], idf[b]) / distance if distance <= 16 else 0
         assert hit.features == {
             "cosine": pytest.approx(float(record.vector @ asked.vector), abs=1e-5),
-            "sentence_cosine": pytest.approx(
-                max(float((tokens[first:last] @ asked.projected).mean()) for first, last in record.sentences), abs=1e-5
-            ),
             "token_similarity": pytest.approx(
                 sum(weight * max(tokens @ token) for weight, token in zip(weights, asked.tokens, strict=True)), abs=1e-5
+            ),
+            "sentence_similarity": pytest.approx(
+                max(
+                    float((weights + 0.3 * asking) @ (asked.tokens @ tokens[first:last].T).max(axis=1))
+                    for first, last in record.sentences
+                ),
+                abs=1e-5,
             ),
             "idf_share": pytest.approx(
                 sum(idf[term] for term in query.terms if places[term]) / sum(idf.values()), abs=1e-9
@@ -165,10 +175,11 @@ def test_the_records_are_what_the_model_makes_of_the_stored_texts(searcher: Sear
     for hit in searcher.search("How fast does ketamine work?", 20).hits:
         ((_, made),) = embedder.embed_passages([hit.passage])
         asked = embedder.embed_query("How fast does ketamine work?")
-        tokens = decoded(made.tokens)
         assert hit.features["cosine"] == pytest.approx(float(made.vector @ asked.vector), abs=0.005)
-        best = max(float((tokens[first:last] @ asked.projected).mean()) for first, last in made.sentences)
-        assert hit.features["sentence_cosine"] == pytest.approx(best, abs=0.02)
+        with searcher.index.snapshot() as snapshot:
+            weights = question_of(snapshot, parse("How fast does ketamine work?"), asked).weights
+        nearest = (asked.tokens @ decoded(made.tokens).T).max(axis=1)
+        assert hit.features["token_similarity"] == pytest.approx(float(weights @ nearest), abs=0.02)
 
 
 def test_the_json_has_exactly_the_keys_of_the_contract(searcher: Searcher) -> None:
@@ -189,7 +200,7 @@ def test_the_json_has_exactly_the_keys_of_the_contract(searcher: Searcher) -> No
         ((start, end),) = hit["marks"]
         assert 0 <= start < end <= len(hit["text"])
         assert list(hit["features"]) == [
-            "cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity",
+            "cosine", "token_similarity", "sentence_similarity", "idf_share", "proximity",
         ]  # fmt: skip
 
 
@@ -215,7 +226,7 @@ def test_the_json_of_a_hit_complete(settings: Settings, embedder: Embedder) -> N
 # Order, ties and repetitions
 
 
-@pytest.mark.parametrize("feature", ["cosine", "sentence_cosine", "token_similarity", "idf_share", "proximity"])
+@pytest.mark.parametrize("feature", ["cosine", "token_similarity", "sentence_similarity", "idf_share", "proximity"])
 def test_weights_that_are_given_order_and_judge_by_themselves(
     sample: Settings, embedder: Embedder, feature: str
 ) -> None:

@@ -35,7 +35,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
         model=Model(name="all-MiniLM-L6-v2", engine="auto"),
         passages=Passages(tokens=128),
         search=Search(results=10, candidates=100),
-        sync=Sync(max_megabytes=64),
+        sync=Sync(max_megabytes=64, reader_seconds=60, reader_megabytes=2048),
     )
 
 
@@ -53,6 +53,8 @@ results = 5
 candidates = 50
 [sync]
 max_megabytes = 2
+reader_seconds = 5
+reader_megabytes = 512
 """
     assert load(tmp_path, text) == Settings(
         corpus=tmp_path / "texts",
@@ -60,7 +62,7 @@ max_megabytes = 2
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
         search=Search(results=5, candidates=50),
-        sync=Sync(max_megabytes=2),
+        sync=Sync(max_megabytes=2, reader_seconds=5, reader_megabytes=512),
     )
 
 
@@ -95,6 +97,8 @@ def test_the_file_of_the_current_folder_is_the_one_that_is_read(
         ("[search]\ncandidates = 9\n", "search.candidates: input should be greater than or equal to 10"),
         ("[model]\nengine = 'cuda'\n", "model.engine: input should be 'auto', 'openvino' or 'pytorch'"),
         ("[sync]\nmax_megabytes = 0\n", "sync.max_megabytes: input should be greater than or equal to 1"),
+        ("[sync]\nreader_seconds = 0\n", "sync.reader_seconds: input should be greater than or equal to 1"),
+        ("[sync]\nreader_megabytes = 255\n", "sync.reader_megabytes: input should be greater than or equal to 256"),
         ("corpus = 3\n", "corpus: input is not a valid path"),
         ("model = 'x'\n", "model: input should be a valid dictionary or instance of model"),
     ],

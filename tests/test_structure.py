@@ -13,6 +13,7 @@ HOPS = [
     "passages",
     "embedding",
     "storage",
+    "ledger",
     "sync",
     "query",
     "relevance",

@@ -45,8 +45,6 @@ class QueryEmbedding:
     """Float32, unit, shape (dim,)."""
     tokens: np.ndarray
     """Float32, unit, shape (tokens, codes.COMPONENTS)."""
-    projected: np.ndarray
-    """The vector itself among them, shape (codes.COMPONENTS,)."""
     spans: np.ndarray
     """Where the tokens stand in the question, shape (tokens, 2)."""
 
@@ -71,8 +69,7 @@ class Embedder:
         (forward,) = self.engine.forward([Batch((0,), (tokens,))])
         own = _own_tokens(tokens, len(prompt))
         vector = _unit(forward.texts[0])
-        projected = self.projection(np.vstack([forward.tokens[0][own], vector]))
-        return QueryEmbedding(vector, projected[:-1], projected[-1], tokens.spans[own] - len(prompt))
+        return QueryEmbedding(vector, self.projection(forward.tokens[0][own]), tokens.spans[own] - len(prompt))
 
     def embed_passages(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Embedding]]:
         """(number of the passage, its embedding), in no given order, as they are made."""
@@ -94,14 +91,16 @@ class Embedder:
                     f" the model reads {self.files.max_tokens}: lower passages.tokens in pincite.toml"
                 )
         for forward in self.engine.forward(batches(encoded)):
-            for row, number, tokens in zip(
-                range(len(forward.batch.rows)), forward.batch.rows, forward.batch.tokens, strict=True
-            ):
+            batch = forward.batch
+            own = [_own_tokens(tokens, len(self.files.prompts["document"])) for tokens in batch.tokens]
+            owners = np.repeat(np.arange(len(own)), [len(rows) for rows in own])
+            coded = codes.encode(self.projection(forward.tokens[owners, np.concatenate(own)]))
+            ends = np.cumsum([len(rows) for rows in own])
+            vectors = codes.unit(forward.texts)
+            for row, (number, tokens) in enumerate(zip(batch.rows, batch.tokens, strict=True)):
                 position, passage = window[number]
-                own = _own_tokens(tokens, len(self.files.prompts["document"]))
-                coded = codes.encode(self.projection(forward.tokens[row][own]))
-                sentences = _ranges(tokens.spans[own] - len(prefixes[number]), passage)
-                yield position, Embedding(_unit(forward.texts[row]), coded, sentences)
+                sentences = _ranges(tokens.spans[own[row]] - len(prefixes[number]), passage)
+                yield position, Embedding(vectors[row], coded[ends[row] - len(own[row]) : ends[row]], sentences)
 
     def _prefix(self, passage: Passage) -> str:
         return self.files.prompts["document"] + (passage.context + "\n" if passage.context else "")

@@ -4,6 +4,7 @@ import hashlib
 import importlib.util
 import json
 import os
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,6 +20,8 @@ PUBLISHED_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128
 """Of the weights of the default model."""
 
 _HEX_DIGITS = 64
+_FRONT_MATTER = re.compile(r"---\n(.*?)\n---", re.DOTALL)
+_LANGUAGE = re.compile(r"^language:((?:[ \t]*[\[\]\w, -]*\n?)(?:[ \t]*-[ \t]*\w+[ \t]*\n?)*)", re.MULTILINE)
 
 
 def cache_folder() -> Path:
@@ -82,6 +85,19 @@ class ModelFiles:
         """What the model wants in front of a `query` and a `document`; empty for most."""
         prompts = self._json("config_sentence_transformers.json").get("prompts") or {}
         return {side: prompts.get(side) or "" for side in ("query", "document")}
+
+    @cached_property
+    def languages(self) -> tuple[str, ...]:
+        """ISO 639-1 codes of the languages it was made for, as its model card says; empty where it does not say."""
+        if self.name == DEFAULT:
+            return ("en",)
+        try:
+            card = (self.folder / "README.md").read_text(encoding="utf-8", errors="replace")
+        except FileNotFoundError:
+            return ()
+        front = _FRONT_MATTER.match(card)
+        listed = _LANGUAGE.search(front[1]) if front else None
+        return tuple(code for code in re.findall(r"[\w-]+", listed[1]) if len(code) == 2) if listed else ()
 
     def _json(self, name: str) -> Any:
         """A configuration file; one that is not there says nothing."""

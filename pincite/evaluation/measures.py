@@ -1,6 +1,7 @@
 """Measures. Ranking measures come from `ir-measures`; the others are named functions here."""
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import islice
 
 import ir_measures
 import numpy as np
@@ -14,6 +15,8 @@ RESAMPLES = 1000
 FALSE_ANSWERS = 0.05
 CUTOFF = 5
 """Passages whose characters are compared with the places that answer."""
+READ = 1000
+"""Characters: about what a person reads in a minute."""
 
 
 def ranking_measures(
@@ -38,10 +41,12 @@ def ranking_measures(
 
 
 def character_measures(ranked: Sequence[Place], gold: Sequence[Place]) -> dict[str, float]:
-    """Recall, precision and intersection over union of characters, of the first 5 passages.
+    """Recall, precision and intersection over union of characters, of the first 5 passages; and whether
+    a whole place that answers stands in the first 1,000 characters shown.
 
-    As the tokens in Smith and Troynikov 2024, "Evaluating Chunking Strategies for Retrieval", with
-    characters in their place. A character that several passages hold counts once.
+    The first three as the tokens in Smith and Troynikov 2024, "Evaluating Chunking Strategies for
+    Retrieval", with characters in their place. A character that several passages hold counts once there.
+    The last asks the same of the reader whatever the size of the passages.
     """
     shown = _characters(ranked[:CUTOFF])
     wanted = _characters(gold)
@@ -50,7 +55,14 @@ def character_measures(ranked: Sequence[Place], gold: Sequence[Place]) -> dict[s
         f"character R@{CUTOFF}": both / len(wanted) if wanted else 0.0,
         f"character P@{CUTOFF}": both / len(shown) if shown else 0.0,
         f"character IoU@{CUTOFF}": both / len(shown | wanted) if shown or wanted else 0.0,
+        f"Success@{READ} characters": float(any(_characters([place]) <= _first(ranked) for place in gold)),
     }
+
+
+def _first(ranked: Sequence[Place]) -> set[tuple[str, int]]:
+    """The first 1,000 characters of what is shown, read from the top."""
+    shown = ((place.source, offset) for place in ranked for offset in range(place.start, place.end))
+    return set(islice(shown, READ))
 
 
 def _characters(places: Sequence[Place]) -> set[tuple[str, int]]:

@@ -36,6 +36,7 @@ _MEANINGS = {
     "character R@5": "share of the words that answer which the first five passages show",
     "character P@5": "share of the words in the first five passages that answer",
     "character IoU@5": "both in one: what is shown and answers, of all that is shown or answers",
+    "Success@1000 characters": "share of questions answered within a minute's reading, from the top",
     "marked sentence": "where the first passage answers: how often its marked sentence does",
 }
 _ABSTENTION = {

@@ -7,12 +7,13 @@ A reader takes the bytes of a file and gives back its `Content`. To add one, wri
 import hashlib
 import os
 import stat
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
 from pincite.errors import Inaccessible, Unreadable
 from pincite.reading.content import Content
+from pincite.reading.language import detect
 from pincite.types import Document, Section
 
 
@@ -57,10 +58,24 @@ FORMATS = (
     ),
     Reader("opendocument", 1, "application/vnd.oasis.opendocument.text", ".odt .ott"),
     Reader("richtext", 1, "application/rtf", ".rtf"),
+    Reader("spreadsheet", 1, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
+    Reader("spreadsheet", 1, "application/vnd.ms-excel.sheet.macroenabled.12", ".xlsm"),
+    Reader("spreadsheet", 1, "application/vnd.ms-excel", ".xls"),
+    Reader("spreadsheet", 1, "application/vnd.oasis.opendocument.spreadsheet", ".ods"),
+    Reader("table", 1, "text/csv", ".csv"),
+    Reader("table", 1, "text/tab-separated-values", ".tsv"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
 _LONGEST_HEADING = 200
+
+
+def reader_of(source: str) -> Reader:
+    """What reads a file of this name. Raises `Unreadable` where nothing does."""
+    suffix = PurePosixPath(source).suffix.lower()
+    if suffix not in READERS:
+        raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
+    return READERS[suffix]
 
 
 def read(path: Path, source: str) -> Document:
@@ -69,14 +84,13 @@ def read(path: Path, source: str) -> Document:
     Raises `Unreadable`, with the reason, for a file without a reader, one that is not a regular
     file, one that holds no text and one that the system will not give.
     """
-    suffix = PurePosixPath(source).suffix.lower()
-    if suffix not in READERS:
-        raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
-    reader = READERS[suffix]
+    reader = reader_of(source)
     data = read_bytes(path)
     content = reader.read(data)
     if not content.text.strip():
         raise Unreadable("holds no text")
+    if not _is_unicode(content):
+        raise Unreadable("damaged: holds halves of characters (lone surrogates)")
     return Document(
         source=source,
         title=_shown(content.title),
@@ -89,10 +103,27 @@ def read(path: Path, source: str) -> Document:
         pages=content.pages,
         parts=content.parts,
         tables=content.tables,
-        coverage=content.coverage,
+        coverage=replace(content.coverage, language=detect(content.text)),
         reader=reader.name,
         remarks=content.remarks,
     )
+
+
+def _is_unicode(content: Content) -> bool:
+    """Whether all of it can be written as UTF-8, as the catalog and the frames of a reading process are."""
+    words = [
+        content.text,
+        content.title,
+        *(part for section in content.sections for part in section.heading),
+        *(page.label for page in content.pages),
+        *(table.header for table in content.tables),
+        *content.remarks,
+    ]
+    try:
+        "".join(words).encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _shown(words: str) -> str:

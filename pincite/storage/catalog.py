@@ -8,18 +8,18 @@ import json
 import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from contextlib import closing, contextmanager, suppress
+from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import NoneType
 from typing import Any
 
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
 from pincite.storage.vectors import Location, flush
-from pincite.types import Document, Page, Passage, Place, Section
+from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Table
 
 FILE = "catalog.sqlite"
-FORMAT = 2
+FORMAT = 3
 """Version of everything in an index folder. An index of another version is refused."""
 
 _SCHEMA = """
@@ -39,7 +39,9 @@ CREATE TABLE documents (
     text TEXT NOT NULL,
     text_sha256 BLOB NOT NULL,
     sections TEXT NOT NULL,           -- JSON: [[start, [heading, ...]], ...]
-    pages TEXT NOT NULL,              -- JSON: [[number, start, end], ...]
+    structure TEXT NOT NULL,          -- JSON: pages, parts, tables, each a list of its fields
+    coverage TEXT NOT NULL,           -- JSON: its fields
+    reader TEXT NOT NULL,             -- what read it, with its version
     remarks TEXT NOT NULL             -- JSON: [remark, ...]
 ) STRICT;
 CREATE TABLE passages (
@@ -50,10 +52,9 @@ CREATE TABLE passages (
     text TEXT NOT NULL,
     sha256 BLOB NOT NULL,             -- of its words and its place
     heading TEXT NOT NULL,            -- JSON: [heading, ...]
-    first_page INTEGER,
-    last_page INTEGER,
+    counted TEXT NOT NULL,            -- JSON: [pages, labels, is_recognised, parts]
+    columns TEXT NOT NULL,
     sentences BLOB NOT NULL,          -- little-endian uint32 pairs
-    terms INTEGER NOT NULL,           -- length in terms, context line included
     key BLOB NOT NULL                 -- of its vector record
 ) STRICT;
 CREATE INDEX passages_by_document ON passages(document);
@@ -66,7 +67,12 @@ CREATE TABLE vectors (
 ) STRICT, WITHOUT ROWID;
 CREATE TABLE skipped (
     source TEXT PRIMARY KEY,
-    reason TEXT NOT NULL
+    reason TEXT NOT NULL,
+    size INTEGER NOT NULL,            -- of a file that was tried, as of a document's; else 0
+    modified INTEGER NOT NULL,
+    looked INTEGER NOT NULL,
+    sha256 TEXT NOT NULL,
+    reader TEXT NOT NULL              -- what tried it, and within which limits; else empty
 ) STRICT, WITHOUT ROWID;
 """
 
@@ -87,6 +93,8 @@ class FileState:
     modified: int
     looked: int
     sha256: str
+    reader: str = ""
+    """What read it, with its version."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +112,6 @@ class NewPassage:
 
     id: int
     passage: Passage
-    terms: int
     key: bytes
 
 
@@ -114,7 +121,6 @@ class StoredPassage:
 
     id: int
     passage: Passage
-    terms: int
     key: bytes
     location: Location | None
     sha256: bytes
@@ -172,6 +178,16 @@ def exists(folder: Path) -> bool:
         raise StorageError(f"{folder}: cannot be opened ({error.strerror}): mend its permissions") from error
 
 
+def format_of(folder: Path) -> str:
+    """The format of the catalog in `folder`, whatever it is; empty where that cannot be told."""
+    with suppress(sqlite3.DatabaseError):
+        connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
+        with closing(connection):
+            found = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+            return str(found[0]) if found else ""
+    return ""
+
+
 class Catalog:
     """An open connection. Not shared between threads."""
 
@@ -192,8 +208,7 @@ class Catalog:
                 found = self.meta("format")
             if found != str(FORMAT):
                 raise IndexMismatch(
-                    f"{folder}: index of format {found}, this version reads {FORMAT}: move the folder away and run"
-                    " python ingest.py"
+                    f"{folder}: index of format {found}, this version reads {FORMAT}: run python ingest.py --rebuild"
                 )
         except BaseException:
             self._connection.close()
@@ -286,33 +301,32 @@ class Catalog:
         return first
 
     def counts(self) -> dict[str, int]:
-        """How many documents, passages and terms there are."""
-        ((documents, passages, terms),) = self._rows(
-            "iii", "SELECT (SELECT count(*) FROM documents), count(*), coalesce(sum(terms), 0) FROM passages"
-        )
-        return {"documents": documents, "passages": passages, "terms": terms}
+        """How many documents and passages there are."""
+        ((documents, passages),) = self._rows("ii", "SELECT (SELECT count(*) FROM documents), count(*) FROM passages")
+        return {"documents": documents, "passages": passages}
 
     # Documents
 
     def files(self) -> dict[str, FileState]:
         """Source → what is known of its file."""
-        rows = self._rows("siiis", "SELECT source, size, modified, looked, sha256 FROM documents")
+        rows = self._rows("siiiss", "SELECT source, size, modified, looked, sha256, reader FROM documents")
         return {row[0]: FileState(*row) for row in rows}
 
     def document(self, source: str) -> Document | None:
         """The document as it was indexed. Raises `IndexDamaged` if its text is not the one committed."""
         row = self._one(
-            "sssssssb",
-            "SELECT title, media_type, sha256, text, sections, pages, remarks, text_sha256 FROM documents"
-            " WHERE source = ?",
+            "sssssssssb",
+            "SELECT title, media_type, sha256, text, sections, structure, coverage, reader, remarks, text_sha256"
+            " FROM documents WHERE source = ?",
             source,
         )
         if row is None:
             return None
-        title, media_type, sha256, text, sections, pages, remarks, text_sha256 = row
+        title, media_type, sha256, text, sections, structure, coverage, reader, remarks, text_sha256 = row
         if hashlib.sha256(_bytes(text)).digest() != text_sha256:
             raise IndexDamaged(f"{self.path}: the text of {source} is damaged: run python ingest.py --rebuild")
         try:
+            pages, parts, tables = json.loads(structure)
             return Document(
                 source,
                 title,
@@ -320,7 +334,11 @@ class Catalog:
                 sha256,
                 text,
                 tuple(Section(start, tuple(heading)) for start, heading in json.loads(sections)),
-                tuple(Page(*page) for page in json.loads(pages)),
+                tuple(Page(*page) for page in pages),
+                tuple(Part(*part) for part in parts),
+                tuple(Table(*table) for table in tables),
+                _coverage(coverage),
+                reader,
                 tuple(json.loads(remarks)),
             )
         except (ValueError, TypeError) as error:
@@ -331,6 +349,21 @@ class Catalog:
     def skipped(self) -> dict[str, str]:
         """Source → why it was not indexed."""
         return dict(self._rows("ss", "SELECT source, reason FROM skipped ORDER BY source"))
+
+    def failed(self) -> dict[str, FileState]:
+        """Those of them that were tried."""
+        rows = self._rows(
+            "siiiss", "SELECT source, size, modified, looked, sha256, reader FROM skipped WHERE reader <> ''"
+        )
+        return {row[0]: FileState(*row) for row in rows}
+
+    def coverage(self) -> dict[str, Coverage]:
+        """Source → what of it can be searched, in order of source."""
+        rows = self._rows("ss", "SELECT source, coverage FROM documents ORDER BY source")
+        try:
+            return {source: _coverage(coverage) for source, coverage in rows}
+        except (ValueError, TypeError) as error:
+            raise sqlite3.DatabaseError("what is known of the documents' coverage") from error
 
     def remarks(self) -> dict[str, list[str]]:
         """Source → what a person should know of how it was read."""
@@ -346,7 +379,7 @@ class Catalog:
         self.remove_document(document.source)
         cursor = self._connection.execute(
             "INSERT INTO documents (source, size, modified, looked, sha256, title, media_type, text, text_sha256,"
-            " sections, pages, remarks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " sections, structure, coverage, reader, remarks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 document.source,
                 state.size,
@@ -358,12 +391,16 @@ class Catalog:
                 document.text,
                 hashlib.sha256(_bytes(document.text)).digest(),
                 json.dumps([[section.start, section.heading] for section in document.sections]),
-                json.dumps([[page.number, page.start, page.end] for page in document.pages]),
+                json.dumps(
+                    [[astuple(one) for one in kind] for kind in (document.pages, document.parts, document.tables)]
+                ),
+                json.dumps(astuple(document.coverage)),
+                document.reader,
                 json.dumps(document.remarks),
             ),
         )
         self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_passage_row(cursor.lastrowid or 0, passage) for passage in new.passages],
         )
 
@@ -385,10 +422,15 @@ class Catalog:
             [(state.size, state.modified, state.looked, state.source) for state in states],
         )
 
-    def put_skipped(self, skipped: Mapping[str, str]) -> None:
-        """Replace the list of what was skipped. Within `writing`."""
+    def put_skipped(self, skipped: Mapping[str, str], failed: Mapping[str, FileState]) -> None:
+        """Replace the list of what was skipped; `failed`: those of them that were tried. Within `writing`."""
+        untried = FileState("", 0, 0, 0, "")
+        rows = [(source, reason, failed.get(source, untried)) for source, reason in sorted(skipped.items())]
         self._connection.execute("DELETE FROM skipped")
-        self._connection.executemany("INSERT INTO skipped VALUES (?, ?)", sorted(skipped.items()))
+        self._connection.executemany(
+            "INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)",
+            [(source, reason, *astuple(state)[1:]) for source, reason, state in rows],
+        )
 
     # Passages
 
@@ -500,17 +542,16 @@ class Catalog:
 
 _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}
 
-_PASSAGE_KINDS = "isiisssIIbibIIIbs"
+_PASSAGE_KINDS = "isiisssssbbIIIbs"
 _SELECT_PASSAGE = (
-    "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.first_page, p.last_page, p.sentences,"
-    " p.terms, p.key, v.segment, v.offset, v.length, p.sha256, d.sha256"
+    "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.counted, p.columns, p.sentences,"
+    " p.key, v.segment, v.offset, v.length, p.sha256, d.sha256"
     " FROM passages p JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.key = p.key"
 )
 
 
 def _passage_row(document: int, new: NewPassage) -> tuple:
     passage = new.passage
-    first, last = passage.pages or (None, None)
     flat = [offset for span in passage.sentences for offset in span]
     return (
         new.id,
@@ -520,18 +561,18 @@ def _passage_row(document: int, new: NewPassage) -> tuple:
         passage.text,
         _digest(passage),
         json.dumps(passage.heading),
-        first,
-        last,
+        json.dumps([passage.pages, passage.labels, passage.is_recognised, passage.parts]),
+        passage.columns,
         struct.pack(f"<{len(flat)}I", *flat),
-        new.terms,
         new.key,
     )
 
 
 def _stored_passage(row: tuple) -> StoredPassage:
-    (id_, source, start, end, text, title, heading, first, last, sentences, terms, key, *rest) = row
+    (id_, source, start, end, text, title, heading, counted, columns, sentences, key, *rest) = row
     segment, offset, length, sha256, file_sha256 = rest
     try:
+        pages, (first, last), is_recognised, parts = json.loads(counted)
         flat = struct.unpack(f"<{len(sentences) // 4}I", sentences)
         passage = Passage(
             source,
@@ -540,19 +581,29 @@ def _stored_passage(row: tuple) -> StoredPassage:
             text,
             title,
             tuple(map(str, json.loads(heading))),
-            None if first is None else (first, first if last is None else last),
+            pages and tuple(pages),
             tuple(zip(flat[::2], flat[1::2], strict=True)),
+            (first, last),
+            is_recognised,
+            parts and tuple(parts),
+            columns,
         )
     except (ValueError, TypeError, struct.error) as error:
         raise sqlite3.DatabaseError(f"{source}, characters {start}–{end}") from error
     location = None if segment is None else Location(segment, offset, length)
-    return StoredPassage(id_, passage, terms, key, location, sha256, file_sha256)
+    return StoredPassage(id_, passage, key, location, sha256, file_sha256)
+
+
+def _coverage(stored: str) -> Coverage:
+    searchable, blank_pages, left_out, language = json.loads(stored)
+    return Coverage(searchable, tuple(blank_pages), tuple((what, count) for what, count in left_out), language)
 
 
 def _digest(passage: Passage) -> bytes:
-    """Of everything in a passage's row that is shown. The source and the title are its document's."""
-    shown = (passage.start, passage.end, passage.text, passage.heading, passage.pages, passage.sentences)
-    return hashlib.sha256(_bytes(json.dumps(shown))).digest()
+    """Of everything in a passage's row. The source and the title are its document's."""
+    p = passage
+    own = (p.start, p.end, p.text, p.heading, p.pages, p.sentences, p.labels, p.is_recognised, p.parts, p.columns)
+    return hashlib.sha256(_bytes(json.dumps(own))).digest()
 
 
 def _bytes(text: str) -> bytes:

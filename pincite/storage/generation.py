@@ -102,8 +102,6 @@ class Manifest(BaseModel):
     recipe: Recipe
     documents: int
     passages: int
-    terms: int
-    """Sum over all passages of their length in terms."""
     files: dict[str, FileStamp]
 
 

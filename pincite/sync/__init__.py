@@ -9,9 +9,10 @@ from pathlib import Path
 from pincite import reading
 from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMismatch, IndexMissing
+from pincite.ledger import ledger
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
-from pincite.storage.catalog import exists
+from pincite.storage.catalog import FILE, FORMAT, exists, format_of
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
 from pincite.types import Document, Progress
@@ -33,8 +34,8 @@ class Report:
     embedded: int
     generation: int
     seconds: float
-    remarks: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    """Source → what a person should know of how it was read, for what this run read."""
+    ledger: dict[str, list[str]] = field(default_factory=dict)
+    """Source → what a person should know of it, for what this run read."""
 
 
 def sync(
@@ -60,13 +61,15 @@ def sync(
         raise _nothing_to_index(corpus)
     recipe = Recipe.of(settings)
     with index.writer():
+        if rebuild and exists(index.path) and format_of(index.path) != str(FORMAT):
+            (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
         if not exists(index.path):
             _begin(index, corpus)
         with Catalog(index.path, writable=True) as catalog:
             _check_corpus(catalog, corpus, index.path, move_corpus)
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
-            difference = compare(corpus, settings.sync.max_megabytes, catalog, rebuild=rebuild)
+            difference = compare(corpus, settings.sync, catalog, rebuild=rebuild)
             known = len(catalog.files())
             _guard(difference, known, corpus, allow_removals)
             run = Run(settings, index, catalog, recipe, embedder, progress)
@@ -76,7 +79,7 @@ def sync(
             if move_corpus:
                 with catalog.writing():
                     catalog.set_meta("corpus", str(corpus))
-            counts = catalog.counts()
+            counts, read = catalog.counts(), {new.document.source for new in documents}
             return Report(
                 difference,
                 counts["documents"],
@@ -84,7 +87,7 @@ def sync(
                 embedded,
                 catalog.generation,
                 time.monotonic() - started,
-                {new.document.source: new.document.remarks for new in documents if new.document.remarks},
+                {source: entry for source, entry in ledger(catalog).items() if source in read},
             )
 
 
@@ -98,6 +101,12 @@ def sync_collection(
     """Index documents that are not files, once: an index of `settings.corpus` that is there is used again."""
     index = IndexFolder(settings.index)
     recipe = Recipe.of(settings)
+    if exists(index.path):
+        with Catalog(index.path) as catalog:
+            if catalog.generation:  # nothing to write: several evaluations may run side by side
+                _check_corpus(catalog, settings.corpus.resolve(), index.path, move_corpus=False)
+                recipe.check(catalog, index.path)
+                return
     with index.writer():
         if not exists(index.path):
             _begin(index, settings.corpus.resolve())
@@ -117,9 +126,9 @@ def preview(settings: Settings, *, rebuild: bool = False, move_corpus: bool = Fa
     try:
         with Catalog(settings.index) as catalog:
             _check_corpus(catalog, corpus, settings.index, move_corpus)
-            return compare(corpus, settings.sync.max_megabytes, catalog, rebuild=rebuild)
+            return compare(corpus, settings.sync, catalog, rebuild=rebuild)
     except IndexMissing:
-        return compare(corpus, settings.sync.max_megabytes, None)
+        return compare(corpus, settings.sync, None)
 
 
 def restore(settings: Settings, embedder: Embedder | None = None) -> None:
@@ -130,7 +139,7 @@ def restore(settings: Settings, embedder: Embedder | None = None) -> None:
         recipe.check(catalog, index.path)
         run = Run(settings, index, catalog, recipe, embedder)
         if not run.is_readable():  # else somebody was quicker
-            run.apply(Difference(skipped=catalog.skipped()), [], anew=True)
+            run.apply(Difference(skipped=catalog.skipped(), failed=catalog.failed()), [], anew=True)
 
 
 def _corpus_folder(settings: Settings) -> Path:

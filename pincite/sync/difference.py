@@ -10,6 +10,7 @@ from pathlib import Path
 
 from pincite import reading
 from pincite.errors import CorpusError, Inaccessible, Unreadable
+from pincite.settings import Sync
 from pincite.storage import Catalog, FileState
 
 _UNSURE = 2_000_000_000
@@ -30,6 +31,8 @@ class Difference:
     """Source → reason."""
     unread: dict[str, str] = field(default_factory=dict)
     """Folder that could not be listed → reason. What is indexed of it stays."""
+    failed: dict[str, FileState] = field(default_factory=dict)
+    """Those of the skipped that a reader was tried on: not tried again while file, reader and limits are the same."""
     states: dict[str, FileState] = field(default_factory=dict)
     """Source → state of every file that had to be hashed."""
 
@@ -38,25 +41,34 @@ class Difference:
         return not (self.added or self.changed or self.moved or self.removed)
 
 
-def compare(corpus: Path, max_megabytes: int, catalog: Catalog | None, *, rebuild: bool = False) -> Difference:
-    """How the corpus folder differs from the catalog; with `rebuild`, every known file has changed."""
+def compare(corpus: Path, limits: Sync, catalog: Catalog | None, *, rebuild: bool = False) -> Difference:
+    """How the corpus folder differs from the catalog; with `rebuild`, every known file has changed.
+
+    A file that another version of its reader read has changed too.
+    """
     known = catalog.files() if catalog else {}
+    failures = catalog.failed() if catalog and not rebuild else {}
+    reasons = catalog.skipped() if catalog else {}
     found = Difference()
     candidates: list[FileState] = []
     unchanged = 0
     present: set[str] = set()
     for source, info in _walk(corpus, found.skipped, found.unread):
-        reason = _reason_to_skip(source, info, max_megabytes)
+        reason = _reason_to_skip(source, info, limits.max_megabytes)
         if reason:
             found.skipped[source] = reason
             continue
-        before = known.get(source)
-        if before and not rebuild and _is_surely_unchanged(before, info):
+        reader = reading.reader_of(source).name
+        before, failure = known.get(source), failures.get(source)
+        if before and not rebuild and _is_surely_unchanged(before, info, reader):
             present.add(source)
             unchanged += 1
             continue
+        if failure and _is_surely_unchanged(failure, info, attempt(reader, limits)):
+            found.skipped[source], found.failed[source] = reasons[source], failure
+            continue
         try:
-            state = _state(corpus, source, info)
+            state = _state(corpus, source, info, reader)
         except Inaccessible as error:
             stays = "; the indexed version stays" if before else ""
             found.skipped[source] = f"{error}{stays}"
@@ -67,9 +79,12 @@ def compare(corpus: Path, max_megabytes: int, catalog: Catalog | None, *, rebuil
         except Unreadable as error:
             found.skipped[source] = str(error)
             continue
+        if failure and _is_same(failure, state, attempt(reader, limits)):
+            found.skipped[source], found.failed[source] = reasons[source], replace(state, reader=failure.reader)
+            continue
         present.add(source)
         found.states[source] = state
-        if before and before.sha256 == state.sha256 and not rebuild:
+        if before and not rebuild and _is_same(before, state, reader):
             unchanged += 1
         elif before:
             found.changed.append(source)
@@ -145,23 +160,33 @@ def _reason_to_skip(source: str, info: os.stat_result, max_megabytes: int = 2**4
     """Why a file is not read, or None. Decided without opening it."""
     if not stat.S_ISREG(info.st_mode):
         return "not a regular file"
-    suffix = Path(source).suffix.lower()
-    if suffix not in reading.READERS:
-        return f"no reader for {suffix or 'files without an ending'}"
+    try:
+        reading.reader_of(source)
+    except Unreadable as error:
+        return str(error)
     if info.st_size > max_megabytes * 2**20:
         return f"larger than {max_megabytes} MB (sync.max_megabytes)"
     return "empty" if info.st_size == 0 else None
 
 
-def _is_surely_unchanged(before: FileState, info: os.stat_result) -> bool:
-    same = before.size == info.st_size and before.modified == info.st_mtime_ns
+def attempt(reader: str, limits: Sync) -> str:
+    """What a failure depends on beside the file: the reader, and what it was given."""
+    return f"{reader} in {limits.reader_seconds} s and {limits.reader_megabytes} MB"
+
+
+def _is_surely_unchanged(before: FileState, info: os.stat_result, reader: str) -> bool:
+    same = (before.size, before.modified, before.reader) == (info.st_size, info.st_mtime_ns, reader)
     return same and before.looked - before.modified > _UNSURE
 
 
-def _state(corpus: Path, source: str, info: os.stat_result) -> FileState:
+def _is_same(before: FileState, now: FileState, reader: str) -> bool:
+    return (before.sha256, before.reader) == (now.sha256, reader)
+
+
+def _state(corpus: Path, source: str, info: os.stat_result, reader: str) -> FileState:
     looked = time.time_ns()
     digest = hashlib.sha256(reading.read_bytes(corpus / source)).hexdigest()
-    return FileState(source, info.st_size, info.st_mtime_ns, looked, digest)
+    return FileState(source, info.st_size, info.st_mtime_ns, looked, digest, reader)
 
 
 def _is_below(source: str, folders: Iterable[str]) -> bool:

@@ -6,10 +6,11 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
-from pincite import embedding, reading
+from pincite import embedding
 from pincite.embedding import Embedder
 from pincite.errors import Inaccessible, Unreadable
 from pincite.passages import cut
+from pincite.reading.pool import Readers
 from pincite.settings import Settings
 from pincite.storage import (
     Catalog,
@@ -24,10 +25,9 @@ from pincite.storage import (
     SegmentReader,
     SegmentWriter,
     generation,
-    lexical,
     vectors,
 )
-from pincite.sync.difference import Difference
+from pincite.sync.difference import Difference, attempt
 from pincite.types import Document, Passage, Progress
 
 _BATCH = 256
@@ -108,14 +108,14 @@ class Run:
         documents: list[NewDocument] = []
         inaccessible: dict[str, str] = {}
         unreadable: dict[str, str] = {}
-        for done, source in enumerate(sources):
+        for done, (source, outcome) in enumerate(self._outcomes(corpus, sources)):
             self._progress("read", done, len(sources))
-            try:
-                documents.append(self._read_one(corpus, difference.states[source]))
-            except Inaccessible as error:
-                inaccessible[source] = str(error)
-            except Unreadable as error:
-                unreadable[source] = str(error)
+            if isinstance(outcome, Document):
+                # The bytes that were read may be newer than those that were compared.
+                state = replace(difference.states[source], sha256=outcome.sha256)
+                documents.append(self.cut(outcome, state))
+            else:
+                (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
         self._progress("read", len(sources), len(sources))
         staying = [source for source in difference.changed if source in inaccessible]
         for source in staying:
@@ -134,15 +134,27 @@ class Run:
                 removed=sorted(difference.removed + lost),
                 unchanged=difference.unchanged + len(staying),
                 skipped=dict(sorted((difference.skipped | failed).items())),
+                failed=difference.failed
+                | {source: self._attempted(difference.states[source]) for source in unreadable},
                 states={s: at for s, at in difference.states.items() if s not in failed or s in named_again},
             ),
             documents,
         )
 
-    def _read_one(self, corpus: Path, state: FileState) -> NewDocument:
-        document = reading.read(corpus / state.source, state.source)
-        # The bytes that were read may be newer than those that were compared.
-        return self.cut(document, replace(state, sha256=document.sha256))
+    def _outcomes(self, corpus: Path, sources: Sequence[str]) -> Iterator[tuple[str, Document | Unreadable]]:
+        """What became of each file, in the order of `sources`: while one is cut, others are read."""
+        early: dict[str, Document | Unreadable] = {}
+        waiting = iter(sources)
+        expected = next(waiting, None)
+        with Readers(self._settings.sync) as readers:
+            for source, outcome in readers.read(corpus, sources):
+                early[source] = outcome
+                while expected in early:
+                    yield expected, early.pop(expected)
+                    expected = next(waiting, None)
+
+    def _attempted(self, state: FileState) -> FileState:
+        return replace(state, reader=attempt(state.reader, self._settings.sync))
 
     def cut(self, document: Document, state: FileState) -> NewDocument:
         """The document with its passages, ready to be committed."""
@@ -151,10 +163,7 @@ class Run:
         return NewDocument(
             document,
             state,
-            [
-                NewPassage(id_, passage, len(lexical.terms(passage.indexed_text)), self._key(passage))
-                for id_, passage in zip(ids, passages, strict=True)
-            ],
+            [NewPassage(id_, passage, self._key(passage)) for id_, passage in zip(ids, passages, strict=True)],
         )
 
     def _new_ids(self, count: int) -> range:
@@ -232,10 +241,11 @@ class Run:
 
     def _note(self, difference: Difference) -> None:
         """Remember what was looked at, though nothing changed."""
-        if difference.states or difference.skipped != self._catalog.skipped():
+        is_told = (difference.skipped, difference.failed) == (self._catalog.skipped(), self._catalog.failed())
+        if difference.states or not is_told:
             with self._catalog.writing():
                 self._catalog.touch(difference.states.values())
-                self._catalog.put_skipped(difference.skipped)
+                self._catalog.put_skipped(difference.skipped, difference.failed)
 
     def _commit(self, difference: Difference, documents: Sequence[NewDocument], previous: int | None) -> None:
         """The one transaction that makes the new state the current one."""
@@ -250,12 +260,13 @@ class Run:
             catalog.touch(difference.states.values())
             for document in documents:
                 catalog.put_document(document)
-            catalog.put_skipped(difference.skipped)
+            catalog.put_skipped(difference.skipped, difference.failed)
             self._compact()
             manifest_sha256 = generation.build(self._index, catalog, number, self._recipe, previous)
             catalog.set_meta("generation", str(number))
             catalog.set_meta("manifest", manifest_sha256)
             catalog.set_meta("recipe", self._recipe.model_dump_json())
+            catalog.set_meta("languages", " ".join(embedding.find(self._settings.model.name).languages))
             catalog.set_meta("last_passage", str(catalog.number("next_passage") - 1))
         self._progress("commit", 1, 1)
 

@@ -5,6 +5,7 @@ from datetime import datetime
 import streamlit as st
 
 from pincite.errors import IndexMissing, PinciteError
+from pincite.ledger import ledger
 from pincite.storage import Catalog, DerivedDamaged, IndexFolder
 from pincite.storage.generation import read_manifest
 from pincite.sync import Report, preview
@@ -57,7 +58,7 @@ def _outcome(outcome: Report | PinciteError | None) -> None:
 
 def _summary(resources: Resources) -> None:
     try:
-        documents, passages, built, generation, skipped = _facts(resources)
+        documents, passages, built, generation, skipped, told = _facts(resources)
     except IndexMissing:
         st.markdown("Nothing is indexed yet.")
         return
@@ -76,19 +77,22 @@ def _summary(resources: Resources) -> None:
     if skipped:
         with st.expander(f"{_files(len(skipped))} not been indexed"):
             st.html(markup.block("quiet", *(f"{source}: {reason}" for source, reason in skipped.items())))
+    if told:
+        with st.expander(f"{len(told):,} read with a remark"):
+            st.html(markup.block("quiet", *(f"{source}: {'; '.join(entry)}" for source, entry in told.items())))
 
 
-def _facts(resources: Resources) -> tuple[int, int, datetime | None, int, dict[str, str]]:
-    """Documents, passages, when the generation was built, its number, what was skipped."""
+def _facts(resources: Resources) -> tuple[int, int, datetime | None, int, dict[str, str], dict[str, list[str]]]:
+    """Documents, passages, when the generation was built, its number, what was skipped, the ledger."""
     with Catalog(resources.settings.index) as catalog, catalog.reading():
-        counts, number, skipped = catalog.counts(), catalog.generation, catalog.skipped()
+        counts, number, skipped, told = catalog.counts(), catalog.generation, catalog.skipped(), ledger(catalog)
     if number == 0:
         raise IndexMissing(f"{resources.settings.index}: nothing is indexed yet")
     try:
         built = read_manifest(IndexFolder(resources.settings.index).generation(number)).built_at
     except DerivedDamaged:  # swept or damaged: the next question mends it
         built = None
-    return counts["documents"], counts["passages"], built, number, skipped
+    return counts["documents"], counts["passages"], built, number, skipped, told
 
 
 def _files(count: int) -> str:

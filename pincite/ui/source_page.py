@@ -1,8 +1,11 @@
 """A document as it was indexed, opened at a passage."""
 
+from collections.abc import Sequence
+
 import streamlit as st
 
 from pincite.errors import PinciteError
+from pincite.ledger import ledger
 from pincite.storage import Catalog
 from pincite.types import Document, Span
 from pincite.ui import markup
@@ -41,6 +44,7 @@ def show(pages: Pages, resources: Resources) -> None:
     try:
         with Catalog(resources.settings.index) as catalog, catalog.reading():
             document = catalog.document(source)
+            told = ledger(catalog).get(source, [])
     except PinciteError as error:
         markup.notice(str(error))
         return
@@ -51,7 +55,7 @@ def show(pages: Pages, resources: Resources) -> None:
         markup.notice("The file has changed since this link was made: the passage may now stand elsewhere.")
     passage = _span(asked.get("start"), asked.get("end"), len(document.text))
     mark = _span(*asked.get("mark", "").partition("-")[::2], len(document.text))
-    _document(document, passage, mark)
+    _document(document, passage, mark, told)
 
 
 def _span(start: str | None, end: str | None, length: int) -> Span:
@@ -64,7 +68,7 @@ def _span(start: str | None, end: str | None, length: int) -> Span:
     return first, min(max(last, first), length)
 
 
-def _document(document: Document, passage: Span, mark: Span) -> None:
+def _document(document: Document, passage: Span, mark: Span, told: Sequence[str]) -> None:
     start, end = passage
     whole = len(document.text) <= 2 * _AROUND or st.toggle("Show the whole document")
     first, last = (0, len(document.text)) if whole else (max(start - _AROUND, 0), end + _AROUND)
@@ -72,8 +76,8 @@ def _document(document: Document, passage: Span, mark: Span) -> None:
         markup.block("title", document.title or document.source)
         + markup.block("quiet", f"{document.source}, characters {start}–{end} of {len(document.text)}")
     )
-    for remark in document.remarks:
-        st.html(markup.block("quiet", remark))
+    for line in told:
+        st.html(markup.block("quiet", line))
     marks = [(mark[0] - start, mark[1] - start)] if start <= mark[0] < mark[1] <= end else []
     st.html(
         '<div class="pincite-text">'
