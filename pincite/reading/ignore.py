@@ -1,0 +1,110 @@
+"""What of a corpus folder is not meant to be read: hidden things, and what `.pinciteignore` names.
+
+    rules = IgnoreRules(corpus)
+    rules.is_ignored("drafts", is_folder=True)
+
+Such a file may lie in the corpus folder and in any below it. Its patterns are those of `.gitignore`, relative
+to its folder: what a deeper file says goes before, and within one file the last line that fits. Nothing below
+an ignored folder can be taken back.
+"""
+
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from pathspec.patterns.gitignore.spec import GitIgnoreSpecPattern
+
+from pincite.errors import CorpusError, Unreadable
+from pincite.reading import read_bytes
+
+FILE = ".pinciteignore"
+_FOLDERS_BELOW = re.compile(r"/\*\*/\s*$")
+"""The library takes `a/**/` for `a/`."""
+_CHARACTER_CLASS = re.compile(r"\[[^]]*\[[:.=]")
+"""The library takes `[[:digit:]]` for the signs that stand there."""
+
+
+class IgnoreRules:
+    """Asked during one walk: each `.pinciteignore` is read once, when its folder is first asked about."""
+
+    def __init__(self, corpus: Path) -> None:
+        self._corpus = corpus
+        self._rules: dict[str, list[_Rule]] = {}
+        self._folders = {"": False}
+        """Folder → whether it is ignored."""
+
+    def is_ignored(self, source: str, is_folder: bool) -> bool:
+        """Whether the file or folder at this path under the corpus is left alone.
+
+        Raises `CorpusError`, with file and line, for a `.pinciteignore` that cannot be read or understood.
+        """
+        if is_folder and source in self._folders:
+            return self._folders[source]
+        folder, _, name = source.rpartition("/")
+        ignored = name.startswith(".") or self.is_ignored(folder, is_folder=True) or self._is_named(source, is_folder)
+        if is_folder:
+            self._folders[source] = ignored
+        return ignored
+
+    def _is_named(self, source: str, is_folder: bool) -> bool:
+        folder = source
+        while folder:
+            folder = folder.rpartition("/")[0]
+            below = source[len(folder) :].removeprefix("/")
+            for rule in self._rules_of(folder):
+                if rule.fits(below, is_folder):
+                    return rule.ignores
+        return False
+
+    def _rules_of(self, folder: str) -> "list[_Rule]":
+        if folder not in self._rules:
+            self._rules[folder] = _rules(self._corpus / folder / FILE)
+        return self._rules[folder]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    """One line of the file."""
+
+    ignores: bool
+    only_folders: bool
+    expression: re.Pattern[str]
+
+    def fits(self, path: str, is_folder: bool) -> bool:
+        """Whether the line names this path itself; what lies below a folder that it names is another matter."""
+        return (is_folder or not self.only_folders) and bool(self.expression.search(f"{path}/" if is_folder else path))
+
+
+def _rules(file: Path) -> list[_Rule]:
+    """The last line first."""
+    if not file.exists():
+        return []
+    try:
+        text = read_bytes(file).decode("utf-8-sig")
+    except Unreadable as error:
+        raise CorpusError(f"{file}: {error}: mend it or remove it") from error
+    except UnicodeDecodeError as error:
+        number = error.object[: error.start].count(b"\n") + 1
+        raise CorpusError(f"{file}: line {number}: not in UTF-8: save it as UTF-8") from error
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    rules = [_rule(line, file, number) for number, line in enumerate(lines, 1) if line.strip() and line[0] != "#"]
+    return rules[::-1]
+
+
+def _rule(line: str, file: Path, number: int) -> _Rule:
+    try:
+        if _CHARACTER_CLASS.search(line):
+            raise ValueError("a class of characters")
+        pattern = GitIgnoreSpecPattern(_FOLDERS_BELOW.sub("/**/*/", line))
+        if pattern.include is None or pattern.regex is None:
+            raise ValueError("fits nothing")
+    except (ValueError, re.error) as error:
+        what = f"not a pattern: {line.strip()!r}: write it as in a .gitignore"
+        raise CorpusError(f"{file}: line {number}: {what}") from error
+    expression = pattern.regex.pattern
+    # The library's expressions go on to what lies below a folder; ours end where the path ends.
+    if "(?P<ps_d>/)" in expression:
+        expression += r"\Z"
+    elif expression.endswith("/"):
+        expression += "."
+    return _Rule(pattern.include, line.rstrip().endswith("/"), re.compile(expression))
