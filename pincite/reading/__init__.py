@@ -40,20 +40,25 @@ class Reader:
         return content
 
 
+_OFFICE = "application/vnd.openxmlformats-officedocument"
+_OPEN = "application/vnd.oasis.opendocument"
 FORMATS = (
     Reader("plain", 2, "text/plain", ".txt .text"),
     Reader("markdown", 2, "text/markdown", ".md .markdown"),
     Reader("html", 2, "text/html", ".html .htm .xhtml"),
-    Reader("spreadsheet", 1, "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet", ".xlsx"),
-    Reader("spreadsheet", 1, "application/vnd.ms-excel.sheet.macroenabled.12", ".xlsm"),
+    Reader("pdf", 1, "application/pdf", ".pdf"),
+    Reader("word", 1, f"{_OFFICE}.wordprocessingml.document", ".docx .docm .dotx .dotm"),
+    Reader("slides", 1, f"{_OFFICE}.presentationml.presentation", ".pptx .pptm .ppsx .ppsm .potx .potm"),
+    Reader("opendocument", 1, f"{_OPEN}.text", ".odt .ott"),
+    Reader("richtext", 1, "application/rtf", ".rtf"),
+    Reader("spreadsheet", 1, f"{_OFFICE}.spreadsheetml.sheet", ".xlsx .xlsm"),
     Reader("spreadsheet", 1, "application/vnd.ms-excel", ".xls"),
-    Reader("spreadsheet", 1, "application/vnd.oasis.opendocument.spreadsheet", ".ods"),
+    Reader("spreadsheet", 1, f"{_OPEN}.spreadsheet", ".ods"),
     Reader("table", 1, "text/csv", ".csv"),
     Reader("table", 1, "text/tab-separated-values", ".tsv"),
     Reader("epub", 1, "application/epub+zip", ".epub"),
     Reader("mail", 1, "message/rfc822", ".eml"),
     Reader("mbox", 1, "application/mbox", ".mbox"),
-    Reader("pdf", 1, "application/pdf", ".pdf"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""
