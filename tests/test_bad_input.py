@@ -15,6 +15,7 @@ import pytest
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder
+from pincite.reading import READERS
 from pincite.settings import Settings
 from pincite.storage import Catalog, IndexFolder
 from pincite.sync import sync
@@ -111,9 +112,7 @@ def test_an_empty_corpus_folder(indexed: Settings, tmp_path: Path) -> None:
     before = everything(indexed.index)
     for path in indexed.corpus.iterdir():
         path.unlink()
-    message = (
-        f"{indexed.corpus}: holds no document that can be read (.txt, .text, .md, .markdown, .html, .htm): add some"
-    )
+    message = f"{indexed.corpus}: holds no document that can be read ({', '.join(READERS)}): add some"
     assert refusal(ingest(indexed)) == message
     assert everything(indexed.index) == before
     assert refusal(run(*INGEST, indexed.corpus, "--index", tmp_path / "new")) == message
