@@ -24,6 +24,7 @@ from hypothesis import strategies as st
 from pincite.doctor import examine
 from pincite.embedding import Embedder, Embedding, codes
 from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError
+from pincite.reading import READERS
 from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings
 from pincite.storage import Catalog, IndexFolder, SegmentReader, vectors
@@ -636,9 +637,8 @@ def test_a_corpus_that_never_held_a_document_leaves_no_index(settings: Settings,
     write(settings.corpus, {"picture.png": "x"})
     with pytest.raises(CorpusError) as refused:
         sync(settings, embedder=watched)
-    assert str(refused.value) == (
-        f"{settings.corpus}: holds no document that can be read (.txt, .text, .md, .markdown, .html, .htm): add some"
-    )
+    endings = ", ".join(READERS)
+    assert str(refused.value) == f"{settings.corpus}: holds no document that can be read ({endings}): add some"
     assert not settings.index.exists()
 
 
