@@ -105,10 +105,16 @@ def _reaches(document: Document) -> Iterator[tuple[int, int, tuple[str, ...], li
 
 
 def _heading_end(text: str, start: int, end: int, words: str) -> int:
-    """Where the heading that begins at `start` ends: its line, its further lines, its underline."""
+    """Where the heading that begins at `start` ends: its line, its further lines, its underline.
+
+    At `start` where its words do not stand there: a table of contents may call a chapter what it does
+    not call itself.
+    """
     newline = _NEWLINE.search(text, start, end)
     heading_end = newline.start() if newline else end
     wanted, said = _letters(words), _letters(text[start:heading_end])
+    if not (wanted in said or wanted.startswith(said)):
+        return start
     while newline and said and said != wanted and wanted.startswith(said):
         line_start = newline.end()
         newline = _NEWLINE.search(text, line_start, end)

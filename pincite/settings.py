@@ -55,6 +55,8 @@ class Sync(_Table):
     """Time for reading one file; what takes longer is skipped and listed."""
     reader_megabytes: int = Field(default=2048, ge=256, le=2**20)
     """Memory for reading one file; what needs more is skipped and listed."""
+    ocr: bool = False
+    """Whether text is recognised in images of pages, with what requirements-ocr.txt names."""
 
 
 class Settings(_Table):

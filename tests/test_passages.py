@@ -332,6 +332,14 @@ def test_a_passage_knows_the_pages_it_stands_on() -> None:
     assert [passage.pages for passage in cut(found, words, 22)] == [(1, 1), (1, 2)]
 
 
+def test_a_heading_that_does_not_stand_in_the_text_takes_no_line_from_it() -> None:
+    text = "It was dark.\n\nIt went on and on."
+    found = Document("a.epub", "Night", "application/epub+zip", "", text, (Section(0, ("Chapter 1",)),))
+    (passage,) = cut(found, words, 60)
+    assert (passage.heading, passage.text) == (("Chapter 1",), text)
+    assert quotes(passage) == ["It was dark.", "It went on and on."]
+
+
 # Tables, pages and parts
 
 

@@ -374,11 +374,11 @@ def test_a_file_without_text_says_why(tmp_path: Path) -> None:
         canvas.showPage()
 
     for draw, reason in [
-        (images, "no text on any of its 3 pages: they are images; switch reading.ocr on"),
-        (one_of_two, "no text on any of its 2 pages: 1 is an image; switch reading.ocr on"),
+        (images, "no text on any of its 3 pages: they are images; switch sync.ocr on"),
+        (one_of_two, "no text on any of its 2 pages: 1 is an image; switch sync.ocr on"),
         (
             lambda canvas: canvas.rect(10, 10, 50, 50),
-            "no text on its only page: it is a drawing; switch reading.ocr on",
+            "no text on its only page: it is a drawing; switch sync.ocr on",
         ),
         (lambda canvas: canvas.showPage(), "no text on its only page: nothing is shown there"),
     ]:

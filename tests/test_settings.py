@@ -35,7 +35,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
         model=Model(name="all-MiniLM-L6-v2", engine="auto"),
         passages=Passages(tokens=128),
         search=Search(results=10, candidates=100),
-        sync=Sync(max_megabytes=64, reader_seconds=60, reader_megabytes=2048),
+        sync=Sync(max_megabytes=64, reader_seconds=60, reader_megabytes=2048, ocr=False),
     )
 
 
@@ -55,6 +55,7 @@ candidates = 50
 max_megabytes = 2
 reader_seconds = 5
 reader_megabytes = 512
+ocr = true
 """
     assert load(tmp_path, text) == Settings(
         corpus=tmp_path / "texts",
@@ -62,7 +63,7 @@ reader_megabytes = 512
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
         search=Search(results=5, candidates=50),
-        sync=Sync(max_megabytes=2, reader_seconds=5, reader_megabytes=512),
+        sync=Sync(max_megabytes=2, reader_seconds=5, reader_megabytes=512, ocr=True),
     )
 
 

@@ -143,7 +143,7 @@ class _Process:
         self.source = source
         if self._is_ready:
             self._deadline = time.monotonic() + self._limits.reader_seconds
-        request = json.dumps({"path": str(path), "source": source}).encode()
+        request = json.dumps({"path": str(path), "source": source, "ocr": self._limits.ocr}).encode()
         with suppress(BrokenPipeError):  # that it is gone is seen when its answer is looked for
             self._requests.write(LENGTH.pack(len(request)) + request)
 

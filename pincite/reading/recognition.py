@@ -10,13 +10,11 @@ from typing import Any
 import numpy as np
 from PIL.Image import Image
 
-from pincite.errors import Unreadable
+from pincite.errors import Inaccessible
 from pincite.reading import pdf
 from pincite.reading.content import Content
 from pincite.reading.pdf.pdfium import Characters, spread
 
-VERSION = 1
-"""Raised with every change of what it gives."""
 _MODELS = {"Det": "*_det_*.onnx", "Cls": "*_cls_*.onnx", "Rec": "*_rec_*.onnx"}
 
 
@@ -44,14 +42,14 @@ def _engine() -> Any:
     try:
         import rapidocr
     except ImportError as error:
-        raise Unreadable(
+        raise Inaccessible(
             "has pages of images, and what recognises text in them is not installed: "
             "pip install -r requirements-ocr.txt"
         ) from error
     folder = Path(rapidocr.__file__).parent / "models"
     models = {f"{step}.model_path": next(map(str, sorted(folder.glob(name))), "") for step, name in _MODELS.items()}
     if not all(models.values()):
-        raise Unreadable(
+        raise Inaccessible(
             f"has pages of images, and models to recognise text are missing in {folder}: install them again"
         )
     return rapidocr.RapidOCR(params={**models, "Global.log_level": "error"})

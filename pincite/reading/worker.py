@@ -2,7 +2,7 @@
 
 `pincite.reading.pool` starts it as `python -m pincite.reading.worker SECONDS MEGABYTES` and speaks to it in
 frames: a length in 8 bytes, then as much JSON. It says `Outcome()` when it is ready; then each request,
-`{"path": …, "source": …}`, gets one `Outcome`.
+`{"path": …, "source": …, "ocr": …}`, gets one `Outcome`.
 """
 
 import contextlib
@@ -50,7 +50,16 @@ class Outcome:
     """Whether this process takes no further file."""
 
 
-def serve(seconds: int, megabytes: int, read: Callable[[Path, str], Document] = reading.read) -> None:
+@dataclass(frozen=True, slots=True)
+class _Request:
+    """A file to be read."""
+
+    path: Path
+    source: str
+    ocr: bool
+
+
+def serve(seconds: int, megabytes: int, read: Callable[..., Document] = reading.read) -> None:
     """Answer requests until the standard input ends, as it does when the parent dies.
 
     Readers and their libraries get `/dev/null` in place of the pipes to the parent.
@@ -59,15 +68,15 @@ def serve(seconds: int, megabytes: int, read: Callable[[Path, str], Document] = 
     _limit(megabytes)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     own = os.getpid()
-    files: queue.SimpleQueue[tuple[Path, str]] = queue.SimpleQueue()
+    files: queue.SimpleQueue[_Request] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(requests, files), daemon=True).start()
     _send(answers, Outcome())
     retires = False
     while not retires:
-        path, source = files.get()
+        request = files.get()
         # The system's clock ends this process even if a library never gives the interpreter a turn.
         signal.alarm(seconds + _GRACE)
-        outcome = _outcome(path, source, read)
+        outcome = _outcome(request, read)
         signal.alarm(0)
         if os.getpid() != own:  # a reader forked, and this is the child
             os._exit(0)
@@ -102,18 +111,18 @@ def _used() -> int:
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
 
-def _listen(requests: IO[bytes], files: "queue.SimpleQueue[tuple[Path, str]]") -> None:
+def _listen(requests: IO[bytes], files: "queue.SimpleQueue[_Request]") -> None:
     """Pass requests on. When no more can come, end this process and all that readers started."""
     while header := requests.read(LENGTH.size):
         request = json.loads(requests.read(LENGTH.unpack(header)[0]))
-        files.put((Path(request["path"]), request["source"]))
+        files.put(_Request(Path(request["path"]), request["source"], request["ocr"]))
     os.killpg(0, signal.SIGKILL)
 
 
-def _outcome(path: Path, source: str, read: Callable[[Path, str], Document]) -> Outcome:
+def _outcome(request: _Request, read: Callable[..., Document]) -> Outcome:
     """Whatever a reader does with a file costs that file alone."""
     try:
-        return Outcome(document=read(path, source))
+        return Outcome(document=read(request.path, request.source, ocr=request.ocr))
     except Unreadable as error:
         return Outcome(refusal=_line(str(error)), is_inaccessible=isinstance(error, Inaccessible))
     except MemoryError:

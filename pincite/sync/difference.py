@@ -60,7 +60,7 @@ def compare(corpus: Path, limits: Sync, catalog: Catalog | None, *, rebuild: boo
         if reason:
             found.skipped[source] = reason
             continue
-        reader = reading.reader_of(source).name
+        reader = reading.reader_name(source, ocr=limits.ocr)
         before, failure = known.get(source), failures.get(source)
         if before and not rebuild and _is_surely_unchanged(before, info, reader):
             present.add(source)

@@ -114,7 +114,7 @@ def _pictured(document: PdfDocument, index: int, sheet: Sheet) -> tuple[Image, f
 
 _DPI = 200
 _LONGEST_SIDE = 2000
-_REMEDY = "; switch reading.ocr on"
+_REMEDY = "; switch sync.ocr on"
 
 
 def _lines(characters: Characters) -> list[Line]:
