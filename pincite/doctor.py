@@ -1,6 +1,5 @@
 """Whether an index is what it says: every record, every file, every place."""
 
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +20,7 @@ from pincite.storage import (
     current_generation,
     generation,
 )
-from pincite.types import Document
+from pincite.types import Document, Passage
 
 _INGEST = "run python ingest.py"
 _REBUILD = "run python ingest.py --rebuild"
@@ -102,38 +101,45 @@ def _passage_problems(catalog: Catalog) -> list[str]:
                 problems.append(str(error))
                 damaged.add(passage.source)
                 continue
-        stands = document is not None and document.text[passage.start : passage.end] == passage.text
-        if not (stands and stored.is_sound):
+        if not (stored.is_sound and document is not None and _stands(passage, document)):
             problems.append(f"{passage.source}, characters {passage.start}–{passage.end}: not there: {_REBUILD}")
     return problems
 
 
+def _stands(passage: Passage, document: Document) -> bool:
+    """Whether it is where it says, with the pages or parts that it says."""
+    return document.text[passage.start : passage.end] == passage.text and Counted(document).place(passage) == passage
+
+
 def _file_problems(catalog: Catalog, limits: Sync) -> list[str]:
-    """Passages that do not stand in their file where their citation says, told from the file read again."""
+    """Documents that are not what their files hold now, told from the files read again."""
     corpus = Path(catalog.meta("corpus"))
     known = {source: state for source, state in catalog.files().items() if state.reader}  # the others are no files
     with Readers(limits) as readers:
         outcomes = readers.read(corpus, known)
-        problems = [
-            (source, problem) for source, read in outcomes for problem in _displaced(catalog, known[source], read)
-        ]
-    return [f"{source}{problem}" for source, problem in sorted(problems)]
+        found = {source: _departure(catalog, known[source], read) for source, read in outcomes}
+    return [f"{source}: {problem}" for source, problem in sorted(found.items()) if problem]
 
 
-def _displaced(catalog: Catalog, indexed: FileState, read: Document | Unreadable) -> Iterator[str]:
-    """What is wrong with a document's places, each to be put after its source."""
+def _departure(catalog: Catalog, indexed: FileState, read: Document | Unreadable) -> str:
+    """How a document departs from its file; empty if it does not."""
     if isinstance(read, Unreadable):
-        yield f": cannot be read again ({read}): {_INGEST}"
-    elif read.sha256 != indexed.sha256:
-        yield f": changed since it was indexed: {_INGEST}"
-    elif read.reader != indexed.reader:
-        yield f": was read by {indexed.reader}, and {read.reader} is here: {_INGEST}"
-    else:
-        counted = Counted(read)
-        for stored in catalog.passages(sorted(catalog.passage_ids([indexed.source]))):
-            p = stored.passage
-            if read.text[p.start : p.end] != p.text or counted.place(p) != p:
-                yield f", characters {p.start}–{p.end}: not there in the file: {_REBUILD}"
+        return f"cannot be read again ({read}): {_INGEST}"
+    if read.sha256 != indexed.sha256:
+        return f"changed since it was indexed: {_INGEST}"
+    if read.reader != indexed.reader:
+        return f"was read by {indexed.reader}, and {read.reader} is here: {_INGEST}"
+    try:
+        document = catalog.document(indexed.source)
+    except IndexDamaged:  # told with its passages
+        return ""
+    is_the_same = document is not None and _places(document) == _places(read)
+    return "" if is_the_same else f"places in it are not those of the file: {_REBUILD}"
+
+
+def _places(document: Document) -> tuple[object, ...]:
+    """All that a citation rests on."""
+    return document.text, document.sections, document.pages, document.parts
 
 
 def _record_problems(index: IndexFolder, catalog: Catalog) -> list[str]:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ from pincite.doctor import Findings, examine
 from pincite.embedding import Embedder
 from pincite.errors import IndexMissing
 from pincite.settings import Settings
-from pincite.storage import Catalog, IndexFolder
+from pincite.storage import Catalog, IndexFolder, NewDocument, NewPassage
 from pincite.storage.generation import generation_numbers
 from pincite.sync import sync
 
@@ -63,14 +64,17 @@ def test_a_sound_index_has_no_problems(model: Settings) -> None:
         documents=4,
         passages=4,
         skipped={"picture.png": "no reader for .png"},
-        ledger={"old.txt": ["decoded from Windows-1252"]},
+        ledger={"old.txt": ["decoded from Windows-1252", "in a language that the model does not know (de)"]},
         problems=[],
     )
 
 
 def test_the_sample_index_has_no_problems(sample: Settings) -> None:
     found = examine(sample)
-    assert (found.problems, found.skipped, found.ledger) == ([], {}, {})
+    assert (found.problems, found.skipped) == ([], {})
+    told = ["99 % searchable", "left out: 2 navigation and page furniture"]
+    pages = ["ketamine/compounded-ketamine-at-home.html", "microdosing/gummies-and-legal-products.html"]
+    assert found.ledger == dict.fromkeys(pages, told)
     assert found.documents == sum(path.is_file() for path in sample.corpus.rglob("*"))
 
 
@@ -208,7 +212,7 @@ def test_several_problems_are_all_named(index: Settings) -> None:
 def test_an_index_that_holds_other_passages_than_its_catalog_is_noticed(index: Settings) -> None:
     change(index, "DELETE FROM documents WHERE source = '0.md'")
     (problem,) = examine(index).problems
-    assert problem.startswith(f"{generation(index)}: counts {{'documents': 4, 'passages': 6}}, the catalog holds ")
+    assert problem.startswith(f"{generation(index)}: counts {{'documents': 4, 'passages': 4}}, the catalog holds ")
     assert problem.endswith(": run python ingest.py --rebuild")
 
 
@@ -217,7 +221,7 @@ def test_a_folder_without_an_index_is_named(tmp_path: Path) -> None:
         examine(Settings(index=tmp_path))
 
 
-def test_doctor_raises_no_alarm_while_syncs_go_on(settings: Settings, embedder: Embedder) -> None:
+def test_doctor_finds_nothing_wrong_with_an_index_while_syncs_go_on(settings: Settings, embedder: Embedder) -> None:
     def version(number: int) -> None:
         for name in "abc":
             (settings.corpus / f"{name}.md").write_text(f"# {name}\n\nVersion {number} of {name}.\n")
@@ -239,7 +243,9 @@ def test_doctor_raises_no_alarm_while_syncs_go_on(settings: Settings, embedder: 
     done.set()
     thread.join()
     assert len(found) > 5
-    assert [one.problems for one in found if one.problems] == []
+    # A file that is being written is not what was indexed, and nothing else is wrong.
+    late = {f"{name}.md: changed since it was indexed: run python ingest.py" for name in "abc"}
+    assert {problem for one in found for problem in one.problems} <= late
     assert {(one.documents, one.passages) for one in found} == {(3, 3)}
     sync(settings, embedder=embedder)
     assert generation_numbers(IndexFolder(settings.index)) == [12]
@@ -255,7 +261,7 @@ def test_the_command_prints_what_was_found_and_fails_if_something_is_wrong(index
     assert sound.stdout.splitlines() == [
         "4 documents, 4 passages, generation 1: everything is as it should be",
         "  skipped picture.png: no reader for .png",
-        "  old.txt: decoded from Windows-1252",
+        "  old.txt: decoded from Windows-1252; in a language that the model does not know (de)",
     ]
 
     problem = alter_faiss(index)
@@ -264,7 +270,7 @@ def test_the_command_prints_what_was_found_and_fails_if_something_is_wrong(index
     assert damaged.stdout.splitlines() == [
         "4 documents, 4 passages, generation 1: 1 problems",
         "  skipped picture.png: no reader for .png",
-        "  old.txt: decoded from Windows-1252",
+        "  old.txt: decoded from Windows-1252; in a language that the model does not know (de)",
         f"  {problem}",
     ]
     as_json = doctor("--json")
@@ -274,6 +280,64 @@ def test_the_command_prints_what_was_found_and_fails_if_something_is_wrong(index
         "documents": 4,
         "passages": 4,
         "skipped": [{"source": "picture.png", "reason": "no reader for .png"}],
-        "ledger": {"old.txt": ["decoded from Windows-1252"]},
+        "ledger": {"old.txt": ["decoded from Windows-1252", "in a language that the model does not know (de)"]},
         "problems": [problem],
     }
+
+
+# Attribution, from the files
+
+
+@pytest.fixture
+def loose(model: Settings, index: Settings, tmp_path: Path) -> Settings:
+    """A copy of the corpus too."""
+    shutil.copytree(model.corpus, tmp_path / "corpus")
+    settings = index.model_copy(update={"corpus": tmp_path / "corpus"})
+    change(settings, f"UPDATE meta SET value = '{tmp_path / 'corpus'}' WHERE key = 'corpus'")
+    return settings
+
+
+def test_places_are_proved_against_the_files(loose: Settings) -> None:
+    assert examine(loose).problems == []
+
+
+def test_a_file_that_was_changed_since_is_named(loose: Settings) -> None:
+    (loose.corpus / "1.md").write_text("# Note 1\n\nNote 1 says that owls hunt voles.\n")
+    assert examine(loose).problems == ["1.md: changed since it was indexed: run python ingest.py"]
+
+
+def test_a_file_that_is_gone_is_named(loose: Settings) -> None:
+    (loose.corpus / "1.md").unlink()
+    assert examine(loose).problems == [
+        "1.md: cannot be read again (cannot be opened (No such file or directory)): run python ingest.py"
+    ]
+
+
+def test_a_document_of_an_older_reader_is_named(loose: Settings) -> None:
+    change(loose, "UPDATE documents SET reader = 'markdown/1' WHERE source = '2.md'")
+    assert examine(loose).problems == ["2.md: was read by markdown/1, and markdown/2 is here: run python ingest.py"]
+
+
+def test_a_text_that_is_not_the_files_is_found_although_the_catalog_agrees_with_itself(loose: Settings) -> None:
+    with Catalog(loose.index, writable=True) as catalog:
+        document, state = catalog.document("2.md"), catalog.files()["2.md"]
+        assert document is not None
+        (stored,) = catalog.passages(sorted(catalog.passage_ids(["2.md"])))
+        forged = document.text.replace("mice", "cats")
+        passage = replace(stored.passage, text=forged[stored.passage.start : stored.passage.end])
+        with catalog.writing():
+            catalog.put_document(
+                NewDocument(replace(document, text=forged), state, [NewPassage(stored.id, passage, stored.key)])
+            )
+    assert examine(loose).problems == ["2.md: places in it are not those of the file: run python ingest.py --rebuild"]
+
+
+def test_a_wrong_page_is_found(loose: Settings) -> None:
+    with Catalog(loose.index, writable=True) as catalog:
+        document, state = catalog.document("2.md"), catalog.files()["2.md"]
+        assert document is not None
+        (stored,) = catalog.passages(sorted(catalog.passage_ids(["2.md"])))
+        passage = replace(stored.passage, pages=(4, 4))
+        with catalog.writing():
+            catalog.put_document(NewDocument(document, state, [NewPassage(stored.id, passage, stored.key)]))
+    assert examine(loose).problems == [f"2.md, characters 0–{passage.end}: not there: run python ingest.py --rebuild"]

@@ -281,10 +281,10 @@ def test_text_right_under_its_heading_is_quoted_without_it() -> None:
     assert [quotes(passage) for passage in passages] == [["One.", "Two."], ["Three."], ["Four."]]
 
 
-def test_a_heading_of_two_lines_is_quoted_by_neither() -> None:
+def test_a_heading_that_was_broken_over_two_lines_is_not_quoted() -> None:
     found = document(html.read(b"<h1>Ferries<br>in winter</h1><p>They sail daily.</p>"))
     (passage,) = cut(found, words, 200)
-    assert passage.text == "Ferries\nin winter\n\nThey sail daily."
+    assert passage.text == "Ferries in winter\n\nThey sail daily."
     assert quotes(passage) == ["They sail daily."]
 
 

@@ -1,14 +1,17 @@
 """Sync: what is reported is what was done, nothing is embedded twice, and what looks like an accident is refused."""
 
 import hashlib
+import io
 import json
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 import time
+import zipfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
@@ -26,7 +29,7 @@ from pincite.embedding import Embedder, Embedding, codes
 from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError
 from pincite.reading import READERS
 from pincite.search import Searcher
-from pincite.settings import Model, Passages, Settings
+from pincite.settings import Model, Passages, Settings, Sync
 from pincite.storage import Catalog, IndexFolder, SegmentReader, vectors
 from pincite.storage.generation import generation_numbers
 from pincite.sync import Difference, Report, preview, sync
@@ -1109,3 +1112,137 @@ def test_every_refusal_is_one_line(settings: Settings, watched: Watched) -> None
             sync(case, embedder=watched)
         assert "\n" not in str(refused.value)
         assert str(case.corpus) in str(refused.value) or str(case.index) in str(refused.value)
+
+
+# Readers
+
+
+def reader(settings: Settings, source: str) -> str:
+    with Catalog(settings.index) as catalog:
+        return catalog.files()[source].reader
+
+
+def pretend_read_by(settings: Settings, source: str, name: str) -> None:
+    connection = sqlite3.connect(settings.index / "catalog.sqlite")
+    with connection:
+        connection.execute("UPDATE documents SET reader = ? WHERE source = ?", (name, source))
+    connection.close()
+
+
+def test_what_an_older_reader_read_is_read_again_and_only_that(settings: Settings, watched: Watched) -> None:
+    write(settings.corpus, {**notes(3), "a.txt": "Owls hunt at night."})
+    sync(settings, embedder=watched)
+    pretend_read_by(settings, "01.md", "markdown/0")
+    watched.asked.clear()
+    assert preview(settings).changed == ["01.md"]
+    done = sync(settings, embedder=watched)
+    assert told(done) == report(changed=["01.md"], unchanged=3, documents=4, passages=4, embedded=0, generation=2)
+    assert reader(settings, "01.md") == READERS[".md"].name
+    assert watched.asked == []  # it reads the same as before
+    assert sync(settings, embedder=watched).difference.is_empty()
+
+
+def test_what_could_not_be_read_is_not_tried_again_until_something_changes(
+    settings: Settings, watched: Watched
+) -> None:
+    write(settings.corpus, {"a.md": note(1), "b.pdf": "no PDF at all"})
+    first = sync(settings, embedder=watched)
+    reason = first.difference.skipped["b.pdf"]
+    with Catalog(settings.index) as catalog:
+        (failed,) = catalog.failed().values()
+    assert failed.reader == f"{READERS['.pdf'].name} in 60 s and 2048 MB"
+    age(settings.corpus / "b.pdf")
+    sync(settings, embedder=watched)  # has looked long enough after the change to be sure
+
+    def tried() -> list[str]:
+        difference = preview(settings)
+        assert difference.skipped.get("b.pdf", reason) == reason
+        return difference.added
+
+    assert tried() == []
+    os.utime(settings.corpus / "b.pdf")  # touched, and the same
+    assert tried() == []
+    assert sync(settings, embedder=watched).difference.skipped == {"b.pdf": reason}
+    patient = settings.model_copy(update={"sync": Sync(reader_seconds=90)})
+    assert preview(patient).added == ["b.pdf"]  # another limit
+    (settings.corpus / "b.pdf").write_text("still no PDF")
+    assert tried() == ["b.pdf"]
+    assert sync(settings, embedder=watched).difference.skipped == {"b.pdf": reason}
+    assert sync(settings, embedder=watched, rebuild=True).difference.skipped == {"b.pdf": reason}
+
+
+def age(path: Path) -> None:
+    """As if it had been written a minute ago."""
+    before = path.stat().st_mtime - 60
+    os.utime(path, (before, before))
+
+
+def test_ignored_files_are_listed_and_what_is_ignored_from_now_on_is_forgotten(
+    settings: Settings, watched: Watched
+) -> None:
+    write(settings.corpus, {**notes(2), "drafts/a.md": note(7), "drafts/keep.md": note(8)})
+    sync(settings, embedder=watched)
+    write(settings.corpus, {".pinciteignore": "drafts/*\n!drafts/keep.md\n"})
+    done = sync(settings, embedder=watched)
+    assert done.difference.removed == ["drafts/a.md"]
+    assert done.difference.skipped == {".pinciteignore": "hidden", "drafts/a.md": "named in .pinciteignore"}
+    assert sorted(documents(settings)) == ["00.md", "01.md", "drafts/keep.md"]
+    write(settings.corpus, {".pinciteignore": "drafts/\n"})
+    assert sync(settings, embedder=watched).difference.skipped["drafts"] == "named in .pinciteignore"
+    write(settings.corpus, {".pinciteignore": "[z-a]\n"})
+    with pytest.raises(CorpusError, match=r"\.pinciteignore: line 1: not a pattern: '\[z-a\]'"):
+        sync(settings, embedder=watched)
+    assert sorted(documents(settings)) == ["00.md", "01.md"]
+
+
+def test_a_poisonous_file_costs_its_own_line_and_nothing_else(settings: Settings, watched: Watched) -> None:
+    bomb = b"".join([b"<!DOCTYPE a [<!ENTITY l0 'ha'>", *(
+        f"<!ENTITY l{n} '{f'&l{n - 1};' * 10}'>".encode() for n in range(1, 12)
+    ), b"]><a>&l11;</a>"])  # fmt: skip
+    inner = io.BytesIO()
+    with zipfile.ZipFile(inner, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("word/document.xml", bytes(300 * 2**20))
+    laughs = io.BytesIO()
+    with zipfile.ZipFile(laughs, "w") as archive:
+        archive.writestr("[Content_Types].xml", bomb)
+        archive.writestr("word/document.xml", bomb)
+    write(settings.corpus, notes(2))
+    for source, data in {
+        "bomb.docx": inner.getvalue(),
+        "cut.docx": laughs.getvalue()[:-40],
+        "empty.pdf": b"",
+        "laughs.docx": laughs.getvalue(),
+        "line.csv": b'"' + b"x" * 20_000_000,
+        "pdf.docx": b"%PDF-1.7\n",
+        "zip.pdf": laughs.getvalue(),
+    }.items():
+        (settings.corpus / source).write_bytes(data)
+    limited = settings.model_copy(update={"sync": Sync(reader_seconds=20, reader_megabytes=512)})
+    done = sync(limited, embedder=watched)
+    assert done.difference.added == ["00.md", "01.md"]
+    assert sorted(done.difference.skipped) == [
+        "bomb.docx", "cut.docx", "empty.pdf", "laughs.docx", "line.csv", "pdf.docx", "zip.pdf",
+    ]  # fmt: skip
+    assert all(reason and "\n" not in reason for reason in done.difference.skipped.values())
+    assert examine(limited).problems == []
+    assert examine(limited).skipped == done.difference.skipped
+
+
+def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_it_has(
+    settings: Settings, watched: Watched, tmp_path: Path
+) -> None:
+    write(settings.corpus, notes(2))
+    sync(settings, embedder=watched)
+    with Catalog(settings.index, writable=True) as catalog, catalog.writing():
+        catalog.set_meta("format", "2")
+    with pytest.raises(IndexMismatch, match=r"of format 2, this version reads 3: run python ingest\.py --rebuild$"):
+        sync(settings, embedder=watched)
+    (tmp_path / "other").mkdir()
+    write(tmp_path / "other", notes(1))
+    with pytest.raises(IndexMismatch, match="is the index of"):  # another folder's index is not lost by it
+        sync(settings.model_copy(update={"corpus": tmp_path / "other"}), rebuild=True, embedder=watched)
+    watched.asked.clear()
+    done = sync(settings, rebuild=True, embedder=watched)
+    assert (done.documents, done.embedded, watched.asked) == (2, 0, [])
+    assert done.generation == 2
+    assert examine(settings).problems == []

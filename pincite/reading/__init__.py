@@ -7,13 +7,12 @@ A reader takes the bytes of a file and gives back its `Content`. To add one, wri
 import hashlib
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path, PurePosixPath
 
 from pincite.errors import Inaccessible, Unreadable
 from pincite.reading.content import Content
-from pincite.reading.language import detect
 from pincite.types import Document, Section
 
 
@@ -106,7 +105,7 @@ def read(path: Path, source: str, *, ocr: bool = False) -> Document:
         pages=content.pages,
         parts=content.parts,
         tables=content.tables,
-        coverage=replace(content.coverage, language=detect(content.text)),
+        coverage=content.coverage,
         reader=reader_name(source, ocr=ocr),
         remarks=content.remarks,
     )

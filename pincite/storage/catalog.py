@@ -178,12 +178,12 @@ def exists(folder: Path) -> bool:
         raise StorageError(f"{folder}: cannot be opened ({error.strerror}): mend its permissions") from error
 
 
-def format_of(folder: Path) -> str:
-    """The format of the catalog in `folder`, whatever it is; empty where that cannot be told."""
+def peek(folder: Path, key: str) -> str:
+    """A value of the `meta` table of a catalog of whatever format; empty where it cannot be read."""
     with suppress(sqlite3.DatabaseError):
         connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
         with closing(connection):
-            found = connection.execute("SELECT value FROM meta WHERE key = 'format'").fetchone()
+            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
             return str(found[0]) if found else ""
     return ""
 

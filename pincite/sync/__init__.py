@@ -12,7 +12,7 @@ from pincite.errors import CorpusError, IndexMismatch, IndexMissing
 from pincite.ledger import ledger
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
-from pincite.storage.catalog import FILE, FORMAT, exists, format_of
+from pincite.storage.catalog import FILE, FORMAT, exists, peek
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
 from pincite.types import Document, Progress
@@ -61,12 +61,14 @@ def sync(
         raise _nothing_to_index(corpus)
     recipe = Recipe.of(settings)
     with index.writer():
-        if rebuild and exists(index.path) and format_of(index.path) != str(FORMAT):
-            (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
+        if rebuild and exists(index.path) and peek(index.path, "format").isdecimal():
+            _check_corpus(peek(index.path, "corpus"), corpus, index.path, move_corpus)
+            if peek(index.path, "format") != str(FORMAT):
+                (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
         if not exists(index.path):
             _begin(index, corpus)
         with Catalog(index.path, writable=True) as catalog:
-            _check_corpus(catalog, corpus, index.path, move_corpus)
+            _check_corpus(catalog.meta("corpus"), corpus, index.path, move_corpus)
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
             difference = compare(corpus, settings.sync, catalog, rebuild=rebuild)
@@ -104,14 +106,14 @@ def sync_collection(
     if exists(index.path):
         with Catalog(index.path) as catalog:
             if catalog.generation:  # nothing to write: several evaluations may run side by side
-                _check_corpus(catalog, settings.corpus.resolve(), index.path, move_corpus=False)
+                _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
                 recipe.check(catalog, index.path)
                 return
     with index.writer():
         if not exists(index.path):
             _begin(index, settings.corpus.resolve())
         with Catalog(index.path, writable=True) as catalog:
-            _check_corpus(catalog, settings.corpus.resolve(), index.path, move_corpus=False)
+            _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
             if catalog.generation:
                 recipe.check(catalog, index.path)
                 return
@@ -125,7 +127,7 @@ def preview(settings: Settings, *, rebuild: bool = False, move_corpus: bool = Fa
     corpus = _corpus_folder(settings)
     try:
         with Catalog(settings.index) as catalog:
-            _check_corpus(catalog, corpus, settings.index, move_corpus)
+            _check_corpus(catalog.meta("corpus"), corpus, settings.index, move_corpus)
             return compare(corpus, settings.sync, catalog, rebuild=rebuild)
     except IndexMissing:
         return compare(corpus, settings.sync, None)
@@ -163,8 +165,7 @@ def _begin(index: IndexFolder, corpus: Path) -> None:
     create(index.path, corpus, max(past, default=0) + 1, chain.from_iterable(found))
 
 
-def _check_corpus(catalog: Catalog, corpus: Path, index: Path, move_corpus: bool) -> None:
-    indexed = catalog.meta("corpus")
+def _check_corpus(indexed: str, corpus: Path, index: Path, move_corpus: bool) -> None:
     if indexed == str(corpus):
         return
     if not move_corpus:

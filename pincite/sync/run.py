@@ -10,6 +10,7 @@ from pincite import embedding
 from pincite.embedding import Embedder
 from pincite.errors import Inaccessible, Unreadable
 from pincite.passages import cut
+from pincite.reading.language import detect
 from pincite.reading.pool import Readers
 from pincite.settings import Settings
 from pincite.storage import (
@@ -113,7 +114,7 @@ class Run:
             if isinstance(outcome, Document):
                 # The bytes that were read may be newer than those that were compared.
                 state = replace(difference.states[source], sha256=outcome.sha256)
-                documents.append(self.cut(outcome, state))
+                documents.append(self.cut(_with_language(outcome), state))
             else:
                 (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
         self._progress("read", len(sources), len(sources))
@@ -319,3 +320,8 @@ class Run:
         finally:
             reader.close()
             writer.close()
+
+
+def _with_language(document: Document) -> Document:
+    """Told here and not where files are read: what tells it takes longer to load than most files to read."""
+    return replace(document, coverage=replace(document.coverage, language=detect(document.text)))
