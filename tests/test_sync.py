@@ -26,13 +26,14 @@ from hypothesis import strategies as st
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder, Embedding, codes
-from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError
+from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError, Unreadable
 from pincite.reading import READERS
+from pincite.reading.pool import Readers
 from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings, Sync
 from pincite.storage import Catalog, IndexFolder, SegmentReader, vectors
 from pincite.storage.generation import generation_numbers
-from pincite.sync import Difference, Report, preview, sync
+from pincite.sync import Difference, Report, preview, run, sync
 from pincite.types import Document, Passage
 
 
@@ -93,7 +94,7 @@ def report(**values: Any) -> Report:
 def told(done: Report) -> Report:
     """What a person is told, without the time and without what is only for the next sync."""
     assert done.seconds > 0
-    return replace(done, difference=replace(done.difference, states={}), seconds=0)
+    return replace(done, difference=replace(done.difference, failed={}, states={}), seconds=0)
 
 
 def documents(settings: Settings) -> dict[str, Document]:
@@ -384,21 +385,23 @@ def test_a_file_that_is_no_text_any_more_is_gone_and_named(settings: Settings, w
     assert list(documents(settings)) == ["02.md"]
 
 
+def before_reading(meanwhile: Callable[[], object]) -> type[Readers]:
+    """The real readers, and something that happens between the look at the files and their reading."""
+
+    class Late(Readers):
+        def read(self, corpus: Path, sources: Iterable[str]) -> Iterator[tuple[str, Document | Unreadable]]:
+            meanwhile()
+            return super().read(corpus, sources)
+
+    return Late
+
+
 def test_what_a_file_held_at_reading_counts_and_not_what_it_held_at_looking(
     settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(settings.corpus, notes(2))
-    from pincite.sync import run
-
-    read = run.reading.read
-
-    def write_meanwhile(path: Path, source: str) -> Document:
-        if source == "00.md":
-            path.write_text(note(77))
-        return read(path, source)
-
     with monkeypatch.context() as patch:
-        patch.setattr(run.reading, "read", write_meanwhile)
+        patch.setattr(run, "Readers", before_reading(lambda: (settings.corpus / "00.md").write_text(note(77))))
         sync(settings, embedder=watched)
     assert documents(settings)["00.md"].text == note(77)
     assert told(sync(settings, embedder=watched)) == report(
@@ -412,16 +415,8 @@ def test_a_file_that_vanishes_between_looking_and_reading_stays_as_it_was_until_
     write(settings.corpus, notes(2))
     sync(settings, embedder=watched)
     (settings.corpus / "00.md").write_text(note(9))
-    from pincite.sync import run
-
-    read = run.reading.read
-
-    def vanish(path: Path, source: str) -> Document:
-        path.unlink()
-        return read(path, source)
-
     with monkeypatch.context() as patch:
-        patch.setattr(run.reading, "read", vanish)
+        patch.setattr(run, "Readers", before_reading(lambda: (settings.corpus / "00.md").unlink()))
         assert told(sync(settings, embedder=watched)) == report(
             unchanged=2,
             skipped={"00.md": "cannot be opened (No such file or directory); the indexed version stays"},
@@ -1092,7 +1087,7 @@ def test_after_any_changes_the_index_equals_a_fresh_one(
         done = sync(settings, embedder=watched, rebuild=rebuild)
         if not rebuild:
             assert sorted(done.difference.moved) == wanted.moved
-            assert replace(done.difference, states={}, moved=[]) == replace(wanted, moved=[])
+            assert replace(done.difference, failed={}, states={}, moved=[]) == replace(wanted, moved=[])
         assert_equals_a_fresh_index(settings, watched, folder / "fresh")
         indexed = {source: data for source, data in files.items() if data != SPOILT}
     shutil.rmtree(folder)
