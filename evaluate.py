@@ -307,8 +307,8 @@ def _text(found: Evaluation) -> str:
         ("passages", table["passage_measures"], table["passage_intervals"]),
     ):
         if means:
-            lines.append(f"{title:24} mean   95 % interval")
-            lines += [f"  {k:22} {v:.3f}  {intervals[k][0]:.3f} to {intervals[k][1]:.3f}" for k, v in means.items()]
+            lines.append(f"{title:26} mean   95 % interval")
+            lines += [f"  {k:24} {v:.3f}  {intervals[k][0]:.3f} to {intervals[k][1]:.3f}" for k, v in means.items()]
             lines.append("")
     if table["abstention"]:
         unanswerable = table["abstention"]["unanswerable"]
