@@ -231,7 +231,7 @@ def test_files_that_cannot_be_indexed_are_named_with_the_reason_and_the_rest_is_
     whole = ingest(settings, before=unprivileged())
     assert [line for line in whole.stdout.splitlines() if line.startswith("  read")] == [
         "  read wide.txt: decoded from UTF-16",
-        "  read windows.txt: decoded from Windows-1252",
+        "  read windows.txt: decoded from Windows-1252; in a language that the model does not know (de)",
     ]
     again = ingest(settings, before=unprivileged())
     assert (again.returncode, again.stderr) == (0, "")
@@ -244,7 +244,10 @@ def test_files_that_cannot_be_indexed_are_named_with_the_reason_and_the_rest_is_
     examined = run(*PINCITE, "doctor", "--index", settings.index)
     assert (examined.returncode, examined.stderr) == (0, "")
     assert set(in_order) <= set(examined.stdout.splitlines())
-    assert "  windows.txt: decoded from Windows-1252" in examined.stdout.splitlines()
+    assert (
+        "  windows.txt: decoded from Windows-1252; in a language that the model does not know (de)"
+        in examined.stdout.splitlines()
+    )
 
 
 def test_a_subfolder_that_cannot_be_listed_or_entered_keeps_its_documents(indexed: Settings, tmp_path: Path) -> None:
@@ -389,7 +392,7 @@ def test_an_index_of_another_format(indexed: Settings) -> None:
     before = everything(indexed.index)
     for command in ([*INGEST, indexed.corpus], [*PINCITE, "search", "zebra"], [*PINCITE, "doctor"]):
         assert refusal(run(*command, "--index", indexed.index)) == (
-            f"{indexed.index}: index of format 1, this version reads 2: move the folder away and run python ingest.py"
+            f"{indexed.index}: index of format 1, this version reads 3: run python ingest.py --rebuild"
         )
     assert everything(indexed.index) == before
 

@@ -77,7 +77,10 @@ class _Rule:
 
 def _rules(file: Path) -> list[_Rule]:
     """The last line first."""
-    if not file.exists():
+    try:
+        if not file.exists():
+            return []
+    except PermissionError:  # a folder that may not be entered: its files say so
         return []
     try:
         text = read_bytes(file).decode("utf-8-sig")
