@@ -62,7 +62,7 @@ class Explanation:
             if trace.reasons:
                 lines.append("  what puts the first above it:")
                 lines += [
-                    f"    {r.feature:16} {r.expected:7.3f} here, {r.first:7.3f} there: {r.gap:+.3f}"
+                    f"    {r.feature:19} {r.expected:7.3f} here, {r.first:7.3f} there: {r.gap:+.3f}"
                     for r in trace.reasons
                 ]
         return "\n".join(lines)

@@ -14,6 +14,7 @@ from importlib.resources import files
 import numpy as np
 
 from pincite.embedding.model import PUBLISHED_SHA256
+from pincite.embedding.threads import one_thread
 
 COMPONENTS = 80
 BYTES = COMPONENTS // 2
@@ -35,7 +36,8 @@ class Projection:
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 of shape (n, COMPONENTS), of vectors of shape (n, dim)."""
         matrix = _fitted() if self._is_fitted else signs(vectors.shape[1])
-        return unit(np.asarray(vectors, dtype=np.float32) @ matrix)
+        with one_thread():
+            return unit(np.asarray(vectors, dtype=np.float32) @ matrix)
 
 
 @cache
@@ -76,4 +78,5 @@ def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
     np.subtract(codes & 15, _MIDDLE, out=steps[:, :BYTES])
     np.subtract(codes >> 4, _MIDDLE, out=steps[:, BYTES:])
     # No step is zero, so no length is.
-    return np.asarray(query @ steps.T / np.sqrt(np.einsum("ij,ij->i", steps, steps)))
+    with one_thread():
+        return np.asarray(query @ steps.T / np.sqrt(np.einsum("ij,ij->i", steps, steps)))
