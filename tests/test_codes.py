@@ -303,3 +303,13 @@ def test_the_projection_that_ships_is_what_the_sample_corpus_gives(embedder: Emb
     assert len(cosines) == 80
     assert cosines.min() >= 0.99
     assert energy == pytest.approx(0.727, abs=0.01)
+
+
+@given(st.integers(0, 60), st.integers(0, 400), st.integers(0, 90), st.integers(0, 2**32))
+@hypothesis_settings(deadline=None, max_examples=40)
+def test_a_product_by_pieces_is_the_product(n: int, k: int, m: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    a, b = rng.standard_normal((n, k), dtype=np.float32), rng.standard_normal((k, m), dtype=np.float32)
+    found = codes.product(a, b)
+    assert (found.shape, found.dtype) == ((n, m), np.float32)
+    assert np.allclose(found, a.astype(float) @ b.astype(float), atol=1e-3)

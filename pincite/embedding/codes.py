@@ -14,12 +14,13 @@ from importlib.resources import files
 import numpy as np
 
 from pincite.embedding.model import PUBLISHED_SHA256
-from pincite.embedding.threads import one_thread
 
 COMPONENTS = 80
 BYTES = COMPONENTS // 2
 FILE = "projection.npy"
 _MIDDLE = np.float32(7.5)
+_ON_ONE_THREAD = 250_000
+"""Multiplications."""
 
 
 class Projection:
@@ -36,8 +37,7 @@ class Projection:
     def __call__(self, vectors: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 of shape (n, COMPONENTS), of vectors of shape (n, dim)."""
         matrix = _fitted() if self._is_fitted else signs(vectors.shape[1])
-        with one_thread():
-            return unit(np.asarray(vectors, dtype=np.float32) @ matrix)
+        return unit(product(np.asarray(vectors, dtype=np.float32), matrix))
 
 
 @cache
@@ -59,6 +59,19 @@ def signs(dim: int) -> np.ndarray:
     return np.where(bits, np.float32(1), np.float32(-1))
 
 
+def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """`a @ b` of float32, on the thread that asks for it.
+
+    NumPy's library spreads a product over all cores from some 260,000 multiplications on, and there it
+    waits for the threads of the model: so it gets the rows of `a` a few at a time.
+    """
+    found = np.empty((len(a), b.shape[1]), dtype=np.float32)
+    rows = max(1, _ON_ONE_THREAD // max(b.size, 1))
+    for start in range(0, len(a), rows):
+        np.matmul(a[start : start + rows], b, out=found[start : start + rows])
+    return found
+
+
 def unit(vectors: np.ndarray) -> np.ndarray:
     """Rows of length 1; a row of zeros stays one."""
     lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
@@ -78,5 +91,4 @@ def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
     np.subtract(codes & 15, _MIDDLE, out=steps[:, :BYTES])
     np.subtract(codes >> 4, _MIDDLE, out=steps[:, BYTES:])
     # No step is zero, so no length is.
-    with one_thread():
-        return np.asarray(query @ steps.T / np.sqrt(np.einsum("ij,ij->i", steps, steps)))
+    return np.asarray(product(steps, query.T).T / np.sqrt(np.einsum("ij,ij->i", steps, steps)))
