@@ -669,3 +669,9 @@ def test_any_markup_gives_sections_that_begin_with_their_heading(body: str) -> N
     assert ends == sorted(set(ends))
     lines = {0, len(content.text), *(place for place, sign in enumerate(content.text) if sign == "\n")}
     assert all(table.end in lines and {table.start, table.start - 1} & lines for table in content.tables)
+
+
+@pytest.mark.parametrize("declared", ["utf\x008", "no such encoding", "rot13", "a" * 10_000])
+def test_an_encoding_that_cannot_be_is_not_believed(declared: str) -> None:
+    data = "“It’s a café”".encode("cp1252")
+    assert decode(data, declared) == ("“It’s a café”", ("decoded from Windows-1252",))

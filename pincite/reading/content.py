@@ -106,7 +106,7 @@ def _as_declared(data: bytes, declared: str) -> tuple[str, str] | None:
         if name in ("iso8859-1", "ascii"):
             return data.decode("cp1252"), "Windows-1252"
         return data.decode(name), declared
-    except (LookupError, UnicodeError):
+    except (LookupError, ValueError):  # the latter of a name that holds a null character, too
         return None
 
 
