@@ -416,3 +416,15 @@ def test_every_cell_that_was_written_is_found_in_its_row(written: list[list[str]
 def test_a_line_of_many_megabytes_is_one_cell() -> None:
     content = table.read(b"a,b\n" + b"x" * 20_000_000 + b",1\n")
     assert content.parts[1].end - content.parts[1].start == 20_000_002
+
+
+def test_cells_that_are_cut_short_are_refused_at_once() -> None:
+    sound = open_document(f"<table:table-row>{text_cell('Town')}</table:table-row>")
+    with zipfile.ZipFile(io.BytesIO(sound)) as archive:
+        content = archive.read("content.xml")
+    for end in range(200, len(content), 7):
+        cut = io.BytesIO()
+        with zipfile.ZipFile(cut, "w") as archive:
+            archive.writestr("content.xml", content[:end])
+        with pytest.raises(Unreadable, match=r"^damaged: content\.xml is not well-formed XML$"):
+            spreadsheet.read(cut.getvalue())

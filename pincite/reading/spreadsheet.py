@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from xml.parsers import expat
 
 from python_calamine import (
     CalamineError,
@@ -50,7 +51,9 @@ def read(data: bytes) -> Content:
     """What the cells show, of every sheet that is shown."""
     left_out: Counter[str] = Counter()
     if not data.startswith(_COMPOUND):
-        left_out += _besides(Archive(data))
+        archive = Archive(data)
+        _check(archive)
+        left_out += _besides(archive)
     elif _ENCRYPTED in data:
         raise Unreadable(_PROTECTED)
     writer = _Writer()
@@ -133,6 +136,15 @@ def _text(value: Value) -> str:
             seconds = round(value.total_seconds())
             minutes = abs(seconds) // 60
             return f"{'-' * (seconds < 0)}{minutes // 60}:{minutes % 60:02}:{abs(seconds) % 60:02}"
+
+
+def _check(archive: Archive) -> None:
+    """Refuse cells of `.ods` that are cut short: calamine would wait for their end for ever."""
+    if "content.xml" in archive:
+        try:
+            expat.ParserCreate().Parse(archive.read("content.xml"), True)
+        except expat.ExpatError as error:
+            raise Unreadable("damaged: content.xml is not well-formed XML") from error
 
 
 class _Writer:
