@@ -8,6 +8,7 @@ file). They are indexed in a folder of their own, then every question is asked a
 
 import argparse
 import json
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -36,7 +37,10 @@ def main() -> None:
 
     result: dict[str, object] = {}
     with tempfile.TemporaryDirectory() as folder:
-        settings = Settings(corpus=arguments.folder, index=Path(folder) / "index")
+        settings = Settings(corpus=Path(folder) / "corpus", index=Path(folder) / "index")
+        settings.corpus.mkdir()
+        for source in sorted({source for grades in qrels.values() for source in grades}):
+            shutil.copy(arguments.folder / source, settings.corpus)  # without the judgements, which can be read too
         report = sync(settings)
         searcher = Searcher(settings)
         result |= {"documents": report.documents, "passages": report.passages, "questions": len(questions)}

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from pincite.reading.content import Heading
-from pincite.types import Part, Table
+from pincite.reading.content import Content, Heading, sections
+from pincite.types import Coverage, Part, Table
 
 _LONGEST_COLUMN_NAME = 80
 
@@ -74,6 +74,18 @@ class Composition:
                 self.add("\t".join(row).rstrip("\t"), as_line=number > 0)
         if 0 < headers < len(cells):
             self.tables.append(Table(self._starts[headers - len(cells)], self._end, _column_names(cells[:headers])))
+
+    def content(self, title: str, coverage: Coverage, remarks: Sequence[str] = ()) -> Content:
+        """What was put together, as a reader gives it."""
+        return Content(
+            self.text,
+            title,
+            sections(self.headings),
+            parts=tuple(self.parts),
+            tables=tuple(self.tables),
+            coverage=coverage,
+            remarks=tuple(remarks),
+        )
 
 
 def fold(words: str) -> str:

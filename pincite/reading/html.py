@@ -435,10 +435,10 @@ _DEEPEST = 512
 """Elements within each other, as deep as browsers go. Parsing takes time by length times depth."""
 _MOST_FORMATTING = 32
 """Formatting left open is opened again in every later block: thousands of it would fill the memory."""
-_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())  # noqa: SIM905
-_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905
+_FORMATTING = frozenset("a b big code em font i nobr s small strike strong tt u".split())  # noqa: SIM905 - as words
+_VOID = frozenset("area base br col embed hr img input link meta param source track wbr".split())  # noqa: SIM905 - as words
 _CLOSED_BY_THE_NEXT = frozenset(
-    "html head body p li dt dd tr td th thead tbody tfoot colgroup caption option optgroup rp rt".split()  # noqa: SIM905
+    "html head body p li dt dd tr td th thead tbody tfoot colgroup caption option optgroup rp rt".split()  # noqa: SIM905 - as words
 )
 _TAG = re.compile(
     r"<!--.*?(?:-->|\Z)|<(?P<raw>script|style|textarea|title|xmp|iframe|noembed|noframes)\b.*?(?:</(?P=raw)|\Z)"

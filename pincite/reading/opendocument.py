@@ -14,7 +14,7 @@ from lxml import etree
 from pincite.errors import Unreadable
 from pincite.reading.archive import Archive
 from pincite.reading.composition import Composition, fold
-from pincite.reading.content import Content, sections
+from pincite.reading.content import Content
 from pincite.reading.package import attribute, child, children, counted, local
 from pincite.types import Coverage
 
@@ -50,14 +50,10 @@ def read(data: bytes) -> Content:
     if not title:
         title = next((of.words for of in composition.headings if of.level == _TITLE_LEVEL + 1), "")
     reader.count_around(body, around)
-    return Content(
-        composition.text,
+    return composition.content(
         title,
-        sections(composition.headings),
-        parts=tuple(composition.parts),
-        tables=tuple(composition.tables),
-        coverage=Coverage(left_out=counted(reader.left_out)),
-        remarks=("tracked changes are read as if accepted",) if reader.has_changes else (),
+        Coverage(left_out=counted(reader.left_out)),
+        ("tracked changes are read as if accepted",) if reader.has_changes else (),
     )
 
 

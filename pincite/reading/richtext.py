@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from pincite.errors import Unreadable
 from pincite.reading.composition import Composition, fold
-from pincite.reading.content import Content, sections
+from pincite.reading.content import Content
 from pincite.reading.package import counted
 from pincite.reading.symbols import symbol
 from pincite.types import Coverage
@@ -86,14 +86,8 @@ def read(data: bytes) -> Content:
         "tracked changes are read as if accepted": reader.has_changes,
         "some characters are of no known encoding and stand as �": reader.has_unknown,
     }
-    return Content(
-        composition.text,
-        title,
-        sections(composition.headings),
-        parts=tuple(composition.parts),
-        tables=tuple(composition.tables),
-        coverage=Coverage(left_out=counted(reader.left_out)),
-        remarks=tuple(words for words, holds in notes.items() if holds),
+    return composition.content(
+        title, Coverage(left_out=counted(reader.left_out)), [words for words, holds in notes.items() if holds]
     )
 
 

@@ -11,7 +11,7 @@ from lxml import etree
 
 from pincite.errors import Unreadable
 from pincite.reading.composition import Composition, fold
-from pincite.reading.content import Content, sections
+from pincite.reading.content import Content
 from pincite.reading.package import Package, alternative, attribute, child, children, counted, local
 from pincite.types import Coverage
 
@@ -50,13 +50,8 @@ def read(data: bytes) -> Content:
     )
     first = next((of.words for of in composition.headings[:1]), "")
     title = first or (package.title if package.title in fold(composition.text) else "")
-    return Content(
-        composition.text,
-        title,
-        sections(composition.headings),
-        parts=tuple(composition.parts),
-        tables=tuple(composition.tables),
-        coverage=Coverage(len(composition.parts) / len(slides) if slides else 0.0, left_out=counted(left_out)),
+    return composition.content(
+        title, Coverage(len(composition.parts) / len(slides) if slides else 0.0, left_out=counted(left_out))
     )
 
 

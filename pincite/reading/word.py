@@ -14,7 +14,7 @@ from lxml import etree
 
 from pincite.errors import Unreadable
 from pincite.reading.composition import Composition, fold
-from pincite.reading.content import Content, sections
+from pincite.reading.content import Content
 from pincite.reading.package import Package, alternative, attribute, child, children, counted, local
 from pincite.reading.symbols import symbol
 from pincite.types import Coverage
@@ -46,14 +46,10 @@ def read(data: bytes) -> Content:
     if not title:
         title = next((of.words for of in composition.headings if of.level == _TITLE_LEVEL + 1), "")
     reader.count_around()
-    return Content(
-        text,
+    return composition.content(
         title,
-        sections(composition.headings),
-        parts=tuple(composition.parts),
-        tables=tuple(composition.tables),
-        coverage=Coverage(left_out=counted(reader.left_out)),
-        remarks=("tracked changes are read as if accepted",) if reader.has_changes else (),
+        Coverage(left_out=counted(reader.left_out)),
+        ("tracked changes are read as if accepted",) if reader.has_changes else (),
     )
 
 

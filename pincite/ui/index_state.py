@@ -58,7 +58,7 @@ def _outcome(outcome: Report | PinciteError | None) -> None:
 
 def _summary(resources: Resources) -> None:
     try:
-        documents, passages, built, generation, skipped, told = _facts(resources)
+        documents, passages, built, generation, skipped = _facts(resources)
     except IndexMissing:
         st.markdown("Nothing is indexed yet.")
         return
@@ -77,26 +77,33 @@ def _summary(resources: Resources) -> None:
     if skipped:
         with st.expander(f"{_files(len(skipped))} not been indexed"):
             st.html(markup.block("quiet", *(f"{source}: {reason}" for source, reason in skipped.items())))
-    if told:
+    if told := _told(resources, generation):
         with st.expander(f"{len(told):,} read with a remark"):
             st.html(markup.block("quiet", *(f"{source}: {'; '.join(entry)}" for source, entry in told.items())))
 
 
-def _facts(resources: Resources) -> tuple[int, int, datetime | None, int, dict[str, str], dict[str, list[str]]]:
-    """Documents, passages, when the generation was built, its number, what was skipped, the ledger."""
+def _facts(resources: Resources) -> tuple[int, int, datetime | None, int, dict[str, str]]:
+    """Documents, passages, when the generation was built, its number, what was skipped."""
     with Catalog(resources.settings.index) as catalog, catalog.reading():
-        counts, number, skipped, told = catalog.counts(), catalog.generation, catalog.skipped(), ledger(catalog)
+        counts, number, skipped = catalog.counts(), catalog.generation, catalog.skipped()
     if number == 0:
         raise IndexMissing(f"{resources.settings.index}: nothing is indexed yet")
     try:
         built = read_manifest(IndexFolder(resources.settings.index).generation(number)).built_at
     except DerivedDamaged:  # swept or damaged: the next question mends it
         built = None
-    return counts["documents"], counts["passages"], built, number, skipped, told
+    return counts["documents"], counts["passages"], built, number, skipped
 
 
 def _files(count: int) -> str:
     return "1 file has" if count == 1 else f"{count:,} files have"
+
+
+@st.cache_data(ttl=15, max_entries=4, show_spinner=False)
+def _told(_resources: Resources, generation: int) -> dict[str, list[str]]:
+    """The ledger of `generation`: it looks at every document, so not at every rerun."""
+    with Catalog(_resources.settings.index) as catalog, catalog.reading():
+        return ledger(catalog)
 
 
 @st.cache_data(ttl=15, max_entries=4, show_spinner=False)

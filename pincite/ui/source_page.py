@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import streamlit as st
 
 from pincite.errors import PinciteError
-from pincite.ledger import ledger
+from pincite.ledger import entry
 from pincite.storage import Catalog
 from pincite.types import Document, Span
 from pincite.ui import markup
@@ -44,7 +44,7 @@ def show(pages: Pages, resources: Resources) -> None:
     try:
         with Catalog(resources.settings.index) as catalog, catalog.reading():
             document = catalog.document(source)
-            told = ledger(catalog).get(source, [])
+            languages = catalog.meta("languages").split()
     except PinciteError as error:
         markup.notice(str(error))
         return
@@ -55,7 +55,7 @@ def show(pages: Pages, resources: Resources) -> None:
         markup.notice("The file has changed since this link was made: the passage may now stand elsewhere.")
     passage = _span(asked.get("start"), asked.get("end"), len(document.text))
     mark = _span(*asked.get("mark", "").partition("-")[::2], len(document.text))
-    _document(document, passage, mark, told)
+    _document(document, passage, mark, [*document.remarks, *entry(document.coverage, languages)])
 
 
 def _span(start: str | None, end: str | None, length: int) -> Span:
