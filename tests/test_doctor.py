@@ -224,7 +224,9 @@ def test_a_folder_without_an_index_is_named(tmp_path: Path) -> None:
 def test_doctor_finds_nothing_wrong_with_an_index_while_syncs_go_on(settings: Settings, embedder: Embedder) -> None:
     def version(number: int) -> None:
         for name in "abc":
-            (settings.corpus / f"{name}.md").write_text(f"# {name}\n\nVersion {number} of {name}.\n")
+            making = settings.corpus.with_name("making.md")  # in one step: a look never meets half a file
+            making.write_text(f"# {name}\n\nVersion {number} of {name}.\n")
+            making.replace(settings.corpus / f"{name}.md")
 
     version(0)
     sync(settings, embedder=embedder)
@@ -243,7 +245,7 @@ def test_doctor_finds_nothing_wrong_with_an_index_while_syncs_go_on(settings: Se
     done.set()
     thread.join()
     assert len(found) > 5
-    # A file that is being written is not what was indexed, and nothing else is wrong.
+    # A file that was written since is not what was indexed, and nothing else is wrong.
     late = {f"{name}.md: changed since it was indexed: run python ingest.py" for name in "abc"}
     assert {problem for one in found for problem in one.problems} <= late
     assert {(one.documents, one.passages) for one in found} == {(3, 3)}
