@@ -3,11 +3,12 @@
 import streamlit as st
 
 from pincite.errors import PinciteError
-from pincite.ui import markup, search_page, source_page
+from pincite.ui import markup
 from pincite.ui.pages import Pages
 from pincite.ui.resources import shared
 
 st.set_page_config(page_title="Pincite", page_icon="❞", layout="centered")
+markup.style()
 
 try:
     resources = shared()
@@ -15,7 +16,4 @@ except PinciteError as error:
     markup.notice(str(error))
     st.stop()
 
-search = st.Page(lambda: search_page.show(pages, resources), title="Pincite", url_path="search", default=True)
-source = st.Page(lambda: source_page.show(pages, resources), title="Source", url_path="source")
-pages = Pages(search, source)
-st.navigation([search, source], position="hidden").run()
+Pages.of(resources).run()

@@ -1,7 +1,16 @@
 """What tests share: the real model, and the sample corpus indexed once."""
 
 import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -10,7 +19,11 @@ from pincite.embedding import Embedder
 from pincite.settings import Settings
 from pincite.sync import sync
 
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
+
 ROOT = Path(__file__).parents[1]
+PORT = 8620
 
 
 @pytest.fixture(scope="session")
@@ -41,3 +54,58 @@ def shared() -> Path:
     if not (folder / "seed").is_dir():
         pytest.skip(f"the folder of test material is not there: {folder}")
     return folder
+
+
+@pytest.fixture
+def serve() -> Iterator[Callable[[Settings], str]]:
+    """Starts the page's real server for some settings, in their folder; gives its address."""
+    with ExitStack() as running:
+
+        def started(settings: Settings) -> str:
+            process = running.enter_context(
+                subprocess.Popen(
+                    [sys.executable, "-m", "pincite", "page", "--port", str(PORT)],
+                    cwd=settings.corpus.parent,
+                    env={**os.environ, "STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)},
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                )
+            )
+            running.callback(process.kill)
+            return _address(process)
+
+        yield started
+
+
+def _address(process: "subprocess.Popen[str]") -> str:
+    """What the server prints as its address, once it answers there."""
+    assert process.stdout is not None
+    for line in process.stdout:
+        if found := re.search(r"http://localhost:\d+", line):
+            for _ in range(100):
+                try:
+                    with urllib.request.urlopen(f"{found[0]}/_stcore/health", timeout=5):
+                        return found[0]
+                except OSError:
+                    time.sleep(0.1)
+    raise AssertionError("the server did not start")
+
+
+@pytest.fixture
+def browser_page() -> Iterator["Page"]:
+    """A page of headless Chromium that nothing but loopback is reached from."""
+    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+    chromium = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
+    if chromium is None:
+        pytest.skip("there is no chromium on this machine")
+    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
+    with playwright.sync_playwright() as engine:
+        browser = engine.chromium.launch(executable_path=chromium, args=arguments)
+        context = browser.new_context(
+            viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+        )
+        page = context.new_page()
+        page.set_default_timeout(60_000)
+        yield page
+        browser.close()

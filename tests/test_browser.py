@@ -1,14 +1,7 @@
 """The page in a real browser, over a real server."""
 
-import os
-import re
-import shutil
-import subprocess
-import sys
-import time
-import urllib.request
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -16,18 +9,11 @@ from pincite.embedding import Embedder
 from pincite.settings import Settings
 from pincite.sync import sync
 
-playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
-ROOT = Path(__file__).parents[1]
-CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-WAIT = 60_000
-"""Milliseconds."""
-
-pytestmark = [
-    pytest.mark.skipif(CHROMIUM is None, reason="there is no chromium on this machine"),
-    # Playwright's own event loop leaves a socket to the garbage collector.
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning"),
-]
+# Playwright's own event loop leaves a socket to the garbage collector.
+pytestmark = pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning", "ignore::ResourceWarning")
 
 HARBOUR = (
     "# Harbour rules\n\nThe harbour office closes at nine in the evening. <script>document.title = 'taken'</script>"
@@ -38,56 +24,15 @@ TIDES = "# Tides\n\nThe moon pulls the sea towards it. That is why high water co
 
 
 @pytest.fixture
-def server(settings: Settings, embedder: Embedder) -> Iterator[str]:
+def server(settings: Settings, embedder: Embedder, serve: Callable[[Settings], str]) -> str:
     """The address of a page over two documents."""
     (settings.corpus / "harbour.md").write_text(HARBOUR, encoding="utf-8")
     (settings.corpus / "tides.md").write_text(TIDES, encoding="utf-8")
     sync(settings, embedder=embedder)
-    command = [sys.executable, "-m", "pincite", "page", "--port", "8620"]
-    environment = {**os.environ, "STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)}
-    with subprocess.Popen(
-        command,
-        cwd=settings.corpus.parent,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    ) as process:
-        try:
-            yield _address(process)
-        finally:
-            process.kill()
+    return serve(settings)
 
 
-def _address(process: subprocess.Popen[str]) -> str:
-    """What the server prints as its address, once it answers there."""
-    assert process.stdout is not None
-    for line in process.stdout:
-        if found := re.search(r"http://localhost:\d+", line):
-            for _ in range(100):
-                try:
-                    with urllib.request.urlopen(f"{found[0]}/_stcore/health", timeout=5):
-                        return found[0]
-                except OSError:
-                    time.sleep(0.1)
-    raise AssertionError("the server did not start")
-
-
-@pytest.fixture
-def browser_page() -> Iterator["playwright.Page"]:
-    """A page of headless Chromium that nothing but loopback is reached from."""
-    arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
-    with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=CHROMIUM, args=arguments)
-        page = browser.new_page(viewport={"width": 1280, "height": 900})
-        page.set_default_timeout(WAIT)
-        yield page
-        browser.close()
-
-
-def test_a_question_is_typed_a_marked_passage_read_and_its_source_opened(
-    server: str, browser_page: "playwright.Page"
-) -> None:
+def test_a_question_is_typed_a_marked_passage_read_and_its_source_opened(server: str, browser_page: "Page") -> None:
     page = browser_page
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -118,9 +63,7 @@ def test_a_question_is_typed_a_marked_passage_read_and_its_source_opened(
     assert all(url.startswith((server, server.replace("http", "ws"), "data:", "blob:")) for url in asked)
 
 
-def test_a_link_reproduces_the_question_and_text_of_documents_runs_nothing(
-    server: str, browser_page: "playwright.Page"
-) -> None:
+def test_a_link_reproduces_the_question_and_text_of_documents_runs_nothing(server: str, browser_page: "Page") -> None:
     page = browser_page
     page.goto(f"{server}/?q=when does the harbour office close")
     page.locator("mark").first.wait_for()
@@ -130,7 +73,7 @@ def test_a_link_reproduces_the_question_and_text_of_documents_runs_nothing(
 
 
 def test_documents_added_are_found_after_a_click_on_re_index(
-    server: str, browser_page: "playwright.Page", settings: Settings
+    server: str, browser_page: "Page", settings: Settings
 ) -> None:
     page = browser_page
     page.goto(server)

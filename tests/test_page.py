@@ -23,7 +23,7 @@ from pincite.ui import source_page
 from pincite.ui.pages import Pages
 from pincite.ui.resources import shared
 
-page = st.Page(lambda: source_page.show(Pages(page, page), shared()), title="Source", url_path="x", default=True)
+page = st.Page(lambda: source_page.show(Pages(*[page] * 7), shared()), title="Source", url_path="x", default=True)
 st.navigation([page], position="hidden").run()
 """
 

@@ -4,30 +4,22 @@ Every word that comes from a document, a file's name or a question goes through 
 around it are ours. Streamlit sanitises the result once more before it is shown.
 """
 
+import re
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 import streamlit as st
 
 from pincite.types import Passage, Span
 
-_STYLE = """
-<style>
-.pincite-text { margin-top: 0.6rem; white-space: pre-wrap; overflow-wrap: anywhere; line-height: 1.55; }
-.pincite-text mark { background: #ffe9a8; color: inherit; padding: 0.05em 0.1em; border-radius: 0.15em; }
-.pincite-passage { background: rgba(31, 111, 92, 0.12); }
-.pincite-heading { opacity: 0.62; }
-.pincite-quiet { opacity: 0.62; font-size: 0.86rem; overflow-wrap: anywhere; }
-.pincite-title { font-weight: 600; font-size: 1.12rem; overflow-wrap: anywhere; }
-.pincite-verdict { font-size: 1.05rem; font-weight: 600; }
-@media (prefers-color-scheme: dark) { .pincite-text mark { background: #6b5710; } }
-</style>
-"""
+_STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+_MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
 
 
 def style() -> None:
     """Put our style sheet on the page."""
-    st.html(_STYLE)
+    st.html(f"<style>{_STYLE}</style>")
 
 
 def marked(text: str, marks: Sequence[Span]) -> str:
@@ -57,3 +49,13 @@ def notice(message: str) -> None:
     """A message that may hold words of a question, a path or a document."""
     with st.container(border=True):
         st.html(block("notice", message))
+
+
+def copy_button(label: str, text: str) -> str:
+    """A button that puts `text` on the clipboard; `keys` listens to it."""
+    return f'<button type="button" class="pincite-copy" data-copy="{escape(text)}">{escape(label)}</button>'
+
+
+def plain(text: str) -> str:
+    """Text that a widget's label, which is Markdown, shows as it stands."""
+    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))

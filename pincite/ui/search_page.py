@@ -1,41 +1,28 @@
 """The page that answers: a question box, the verdict, the ranked passages."""
 
 from collections.abc import Sequence
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import streamlit as st
 
 from pincite import citation
 from pincite.errors import PinciteError
 from pincite.types import Answer, Band, Hit
-from pincite.ui import index_state, markup
-from pincite.ui.pages import Pages
+from pincite.ui import index_state, keys, markup
 from pincite.ui.resources import Resources
+
+if TYPE_CHECKING:
+    from pincite.ui.pages import Pages
 
 _BANDS: dict[Band, tuple[str, Literal["green", "orange", "gray"]]] = {
     "strong": (":material/check_circle: likely answers", "green"),
     "weak": (":material/help: may answer", "orange"),
     "none": (":material/remove: probably does not", "gray"),
 }
-# Ours alone: no word from a document or a question ever goes into a script.
-_FOCUS = """
-<script>
-  (() => {
-    let tries = 40;
-    const focus = () => {
-      const box = document.querySelector('input[aria-label="Question"]');
-      if (box && document.activeElement === document.body) box.focus();
-      else if (!box && tries-- > 0) setTimeout(focus, 50);
-    };
-    focus();
-  })();
-</script>
-"""
 
 
-def show(pages: Pages, resources: Resources) -> None:
+def show(pages: "Pages", resources: Resources) -> None:
     """Ask, search, show. The question lives in the URL as `q`."""
-    markup.style()
     st.markdown("## Pincite")
     question = st.text_input(
         "Question",
@@ -44,10 +31,10 @@ def show(pages: Pages, resources: Resources) -> None:
         placeholder="Ask your documents a question",
         label_visibility="collapsed",
     )
-    st.html(_FOCUS, unsafe_allow_javascript=True)
     index_state.show(resources)
     if not question or not question.strip():
         st.caption("Answers are shown word for word, with the place where each of them stands.")
+        keys.listen("", focus=True)
         return
     try:
         answer = resources.searcher.search(question)
@@ -55,9 +42,10 @@ def show(pages: Pages, resources: Resources) -> None:
         markup.notice(str(error))
         return
     _verdict(pages, answer)
+    keys.listen(question, has_results=True, asked=question)
 
 
-def _verdict(pages: Pages, answer: Answer) -> None:
+def _verdict(pages: "Pages", answer: Answer) -> None:
     answering = [hit for hit in answer.hits if hit.band != "none"]
     nearest = answer.hits[len(answering) :]  # bands never rise with rank
     if not answering:
@@ -69,13 +57,13 @@ def _verdict(pages: Pages, answer: Answer) -> None:
     st.caption(f"{len(answer.hits)} passages in {answer.milliseconds:.0f} ms")
 
 
-def _hits(pages: Pages, answer: Answer, hits: Sequence[Hit]) -> None:
+def _hits(pages: "Pages", answer: Answer, hits: Sequence[Hit]) -> None:
     for hit in hits:
         with st.container(border=True):
             _hit(pages, answer, hit)
 
 
-def _hit(pages: Pages, answer: Answer, hit: Hit) -> None:
+def _hit(pages: "Pages", answer: Answer, hit: Hit) -> None:
     passage = hit.passage
     label, color = _BANDS[hit.band]
     st.html(

@@ -1,6 +1,7 @@
 """A document as it was indexed, opened at a passage."""
 
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
@@ -8,31 +9,18 @@ from pincite.errors import PinciteError
 from pincite.ledger import entry
 from pincite.storage import Catalog
 from pincite.types import Document, Span
-from pincite.ui import markup
-from pincite.ui.pages import Pages
+from pincite.ui import keys, markup
 from pincite.ui.resources import Resources
+
+if TYPE_CHECKING:
+    from pincite.ui.pages import Pages
 
 _AROUND = 20_000
 """Characters shown before and after a passage, until the whole document is asked for."""
-# Ours alone: no word from a document ever goes into a script.
-_SCROLL = """
-<script>
-  (() => {
-    let tries = 40;
-    const show = () => {
-      const place = document.querySelector('.pincite-passage');
-      if (place) place.scrollIntoView({ block: 'center' });
-      else if (tries-- > 0) setTimeout(show, 50);
-    };
-    show();
-  })();
-</script>
-"""
 
 
-def show(pages: Pages, resources: Resources) -> None:
+def show(pages: "Pages", resources: Resources) -> None:
     """The document that the URL names: `source`, `start`, `end`, `mark`, `file` (its hash), `question`."""
-    markup.style()
     asked = st.query_params
     st.page_link(
         pages.search,
@@ -86,4 +74,4 @@ def _document(document: Document, passage: Span, mark: Span, told: Sequence[str]
         + markup.marked(document.text[end:last], [])
         + "</div>"
     )
-    st.html(_SCROLL, unsafe_allow_javascript=True)
+    keys.listen(f"{document.source} {start}", scroll=".pincite-passage")
