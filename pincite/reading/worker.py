@@ -65,7 +65,7 @@ def serve(seconds: int, megabytes: int, read: Callable[..., Document] = reading.
     Readers and their libraries get `/dev/null` in place of the pipes to the parent.
     """
     requests, answers = _take(0, "rb"), _take(1, "wb")
-    _limit(megabytes)
+    limit_memory(megabytes)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     own = os.getpid()
     files: queue.SimpleQueue[_Request] = queue.SimpleQueue()
@@ -93,7 +93,8 @@ def _take(descriptor: int, mode: str) -> IO[bytes]:
     return os.fdopen(taken, mode)
 
 
-def _limit(megabytes: int) -> None:
+def limit_memory(megabytes: int) -> None:
+    """Of this process, where the system can; it leaves no core and opens few files too."""
     for what, most in (
         (resource.RLIMIT_CORE, 0),
         (resource.RLIMIT_NOFILE, _FILES),

@@ -312,6 +312,34 @@ class Catalog:
         rows = self._rows("siiiss", "SELECT source, size, modified, looked, sha256, reader FROM documents")
         return {row[0]: FileState(*row) for row in rows}
 
+    def states(self, sources: Iterable[str]) -> dict[str, FileState]:
+        """Source → what is known of its file, for those that are indexed."""
+        wanted = "SELECT value FROM json_each(?)"
+        rows = self._rows(
+            "siiiss",
+            f"SELECT source, size, modified, looked, sha256, reader FROM documents WHERE source IN ({wanted})",  # noqa: S608
+            json.dumps(list(sources)),
+        )
+        return {row[0]: FileState(*row) for row in rows}
+
+    def outlines(self, count: int) -> list[tuple[str, tuple[Section, ...]]]:
+        """Title and sections of at most `count` documents, evenly over all of them."""
+        step = max(self.counts()["documents"] // count, 1)
+        rows = self._rows(
+            "ss",
+            "SELECT title, sections FROM (SELECT title, sections, row_number() OVER (ORDER BY id) - 1 AS number"
+            " FROM documents) WHERE number % ? = 0 LIMIT ?",
+            step,
+            count,
+        )
+        try:
+            return [
+                (title, tuple(Section(start, tuple(heading)) for start, heading in json.loads(sections)))
+                for title, sections in rows
+            ]
+        except (ValueError, TypeError) as error:
+            raise sqlite3.DatabaseError("the headings of documents") from error
+
     def document(self, source: str) -> Document | None:
         """The document as it was indexed. Raises `IndexDamaged` if its text is not the one committed."""
         row = self._one(

@@ -67,6 +67,14 @@ function remember(question) {
   return known;
 }
 
+function forget() {
+  try {
+    localStorage.removeItem(RECENT);
+  } catch {
+    // It has kept nothing.
+  }
+}
+
 function help(root) {
   const dialog = root.querySelector("dialog");
   if (dialog.open) return dialog.close();
@@ -108,6 +116,7 @@ export default function (component) {
   } else if (current >= 0) {
     hits()[current]?.classList.add("pincite-current");
   }
+  if (data.forget) forget();
   const recent = remember(data.asked);
   if (data.recent && JSON.stringify(recent) !== JSON.stringify(data.known)) setStateValue("recent", recent);
 
@@ -141,10 +150,10 @@ export default function (component) {
     const button = event.target.closest?.("[data-copy]");
     if (button) copy(button.dataset.copy, say);
   };
-  document.addEventListener("keydown", pressed);
-  document.addEventListener("click", clicked);
-  return () => {
-    document.removeEventListener("keydown", pressed);
-    document.removeEventListener("click", clicked);
-  };
+  // The page's script runs again and again, and is told of its end only when it is taken away.
+  window.pinciteKeys?.abort();
+  const listening = (window.pinciteKeys = new AbortController());
+  document.addEventListener("keydown", pressed, { signal: listening.signal });
+  document.addEventListener("click", clicked, { signal: listening.signal });
+  return () => listening.abort();
 }

@@ -26,6 +26,7 @@ _HTML = """
   <form method="dialog"><button>Close</button></form>
 </dialog>
 """
+_NAME, _FORGET = "keys", "keys-forget"
 _HERE = Path(__file__).parent
 _component = st.components.v2.component(
     "pincite_keys",
@@ -45,20 +46,19 @@ def listen(
     scroll: str = "",
     asked: str = "",
     wants_recent: bool = False,
-) -> list[str]:
+) -> None:
     """Once a page, at its end.
 
     `state`: what is shown; where it changes, the keys begin at the top, the box is focused if `focus`
     says so, and the element of the selector `scroll` is brought into view. `press`: key → `key` of the
     widget that it clicks; `told`: key → what it does, for the list on `?`. `asked`: a question to
-    remember. Returns the questions that this browser remembers, the last first, if `wants_recent`;
-    empty on a page's first run.
+    remember. `wants_recent`: whether the page shows what `recent` tells, and is run again once that is known.
     """
-    name = "keys"
-    known = (st.session_state.get(name) or {}).get("recent") or []
+    known = recent()
+    forgets = st.session_state.pop(_FORGET, False)
     keys = {**(_RESULTS if has_results else {}), **(told or {}), **_EVERYWHERE}
-    found = _component(
-        key=name,
+    _component(
+        key=_NAME,
         data={
             "state": state,
             "box": BOX,
@@ -68,10 +68,20 @@ def listen(
             "scroll": scroll,
             "asked": asked,
             "recent": wants_recent,
-            "known": list(known),
+            "known": known,
+            "forget": forgets,
         },
         height="content",
         on_recent_change=lambda: None,
     )
-    recent = found.get("recent") if wants_recent else None
-    return [str(one) for one in recent] if isinstance(recent, list) else []
+
+
+def recent() -> list[str]:
+    """The questions that this browser remembers, the last first; empty on a session's first run."""
+    found = (st.session_state.get(_NAME) or {}).get("recent") or []
+    return [one for one in found if isinstance(one, str)]
+
+
+def forget() -> None:
+    """Have the browser forget them."""
+    st.session_state[_FORGET] = True

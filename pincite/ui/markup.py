@@ -45,6 +45,11 @@ def block(kind: str, *lines: str) -> str:
     return f'<div class="pincite-{kind}">{"<br>".join(escape(line) for line in lines)}</div>'
 
 
+def element(kind: str, body: str, name: str) -> str:
+    """Markup of ours in a group that the keys can go to; `name` is what a screen reader says of it."""
+    return f'<div class="pincite-{kind}" role="group" tabindex="-1" aria-label="{escape(name)}">{body}</div>'
+
+
 def notice(message: str) -> None:
     """A message that may hold words of a question, a path or a document."""
     with st.container(border=True):

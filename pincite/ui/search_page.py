@@ -1,91 +1,120 @@
 """The page that answers: a question box, the verdict, the ranked passages."""
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pincite import citation
-from pincite.errors import PinciteError
-from pincite.types import Answer, Band, Hit
-from pincite.ui import index_state, keys, markup
+from pincite.errors import IndexMissing, PinciteError
+from pincite.storage import Catalog
+from pincite.suggestions import suggest
+from pincite.ui import filters, index_state, keys, markup, results, urlstate
+from pincite.ui.asked import MOST, Asked
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
     from pincite.ui.pages import Pages
 
-_BANDS: dict[Band, tuple[str, Literal["green", "orange", "gray"]]] = {
-    "strong": (":material/check_circle: likely answers", "green"),
-    "weak": (":material/help: may answer", "orange"),
-    "none": (":material/remove: probably does not", "gray"),
-}
+SYNTAX = """
+| you type | what is searched |
+|---|---|
+| `"spring tide"` | passages that hold these words in this order |
+| `-word` `-"two words"` | not those that hold it |
+| `in:reports/` | only what lies in this folder, or this file |
+| `type:pdf` | only files of this kind |
+| `title:word` | only documents with this word in the title |
+| `after:2024` `before:2025-06` | only files changed from, or before, this date |
+
+`-` also goes before `in:`, `type:` and `title:`. Names with spaces go in quotes: `in:"my notes/"`.
+"""
+_SUGGESTED = 6
 
 
 def show(pages: "Pages", resources: Resources) -> None:
-    """Ask, search, show. The question lives in the URL as `q`."""
-    st.markdown("## Pincite")
-    question = st.text_input(
-        "Question",
-        key="q",
-        bind="query-params",
-        placeholder="Ask your documents a question",
-        label_visibility="collapsed",
-    )
+    """Ask, search, show. All of it lives in the URL."""
+    st.title("Pincite", anchor=False)
+    urlstate.text(keys.BOX, "q", "Ask your documents a question")
     index_state.show(resources)
-    if not question or not question.strip():
-        st.caption("Answers are shown word for word, with the place where each of them stands.")
-        keys.listen("", focus=True)
-        return
+    asked = Asked.from_url()
+    if asked.question:
+        _answered(pages, resources, asked)
+    else:
+        _waiting(resources)
+
+
+def _waiting(resources: Resources) -> None:
+    """The page before a question: what to expect, what was asked, what could be."""
+    st.caption("Answers are shown word for word, with the place where each of them stands.")
+    _chips("Asked before, in this browser", keys.recent(), "recent", ":material/history:")
     try:
-        answer = resources.searcher.search(question)
+        with Catalog(resources.settings.index) as catalog, catalog.reading():
+            headings = _headings(resources, catalog.generation)
+    except PinciteError:
+        headings = []  # the state of the index stands beside
+    _chips("Your documents speak of", headings, "suggested", None)
+    _syntax()
+    keys.listen("", focus=True, wants_recent=True)
+
+
+def _chips(caption: str, questions: list[str], key: str, icon: str | None) -> None:
+    if not questions:
+        return
+    st.caption(caption)
+    with st.container(horizontal=True, gap="xsmall"):
+        for number, question in enumerate(questions):
+            st.button(
+                markup.plain(question), key=f"{key}-{number}", icon=icon, wrap=True, on_click=_ask, args=(question,)
+            )
+        if key == "recent":
+            st.button("Forget them", key="forget", icon=":material/delete:", type="tertiary", on_click=keys.forget)
+
+
+def _ask(question: str) -> None:
+    urlstate.put("q", question)
+
+
+@st.cache_data(max_entries=4, show_spinner=False)
+def _headings(_resources: Resources, generation: int) -> list[str]:
+    with Catalog(_resources.settings.index) as catalog, catalog.reading():
+        return suggest(catalog, _SUGGESTED)
+
+
+def _syntax() -> None:
+    with st.popover("Search by more than words", icon=":material/help:", type="tertiary"):
+        st.markdown(SYNTAX)
+
+
+def _answered(pages: "Pages", resources: Resources, asked: Asked) -> None:
+    try:
+        _controls(resources, asked)
+        asked = Asked.from_url()  # as the controls leave it
+        answer = resources.searcher.search(asked.question, asked.count, asked.filters)
+        shown = results.Shown.of(resources, asked, answer)
     except PinciteError as error:
         markup.notice(str(error))
+        if isinstance(error, IndexMissing):
+            st.caption("Press Re-index, beside, to make one of your documents.")
+        keys.listen(asked.question)
         return
-    _verdict(pages, answer)
-    keys.listen(question, has_results=True, asked=question)
+    results.show(pages, resources, shown)
+    _foot(shown)
+    keys.listen(f"{asked.identity} {answer.generation}", has_results=True, asked=asked.question)
 
 
-def _verdict(pages: "Pages", answer: Answer) -> None:
-    answering = [hit for hit in answer.hits if hit.band != "none"]
-    nearest = answer.hits[len(answering) :]  # bands never rise with rank
-    if not answering:
-        st.html(markup.block("verdict", "Nothing here answers that."))
-    _hits(pages, answer, answering)
-    if nearest:
-        with st.expander(f"The {'next' if answering else 'nearest'} passages, which may not answer"):
-            _hits(pages, answer, nearest)
-    st.caption(f"{len(answer.hits)} passages in {answer.milliseconds:.0f} ms")
-
-
-def _hits(pages: "Pages", answer: Answer, hits: Sequence[Hit]) -> None:
-    for hit in hits:
-        with st.container(border=True):
-            _hit(pages, answer, hit)
-
-
-def _hit(pages: "Pages", answer: Answer, hit: Hit) -> None:
-    passage = hit.passage
-    label, color = _BANDS[hit.band]
-    st.html(
-        markup.block("title", f"{hit.rank}. {citation.display_title(passage)}")
-        + markup.block("quiet", hit.citation)
-        + markup.passage(passage, hit.marks)
-    )
-    if hit.also:
-        places = [f"{place.source}, characters {place.start}–{place.end}" for place in hit.also]
-        st.html(markup.block("quiet", "The same words also stand in:", *places))
+def _controls(resources: Resources, asked: Asked) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
-        st.badge(label, color=color, help=f"Probability that this passage answers: {hit.score:.2f}")
-        st.page_link(
-            pages.source,
-            label="Open in the source",
-            icon=":material/description:",
-            query_params={
-                "source": passage.source,
-                "start": str(passage.start),
-                "end": str(passage.end),
-                "mark": "-".join(str(passage.start + offset) for offset in hit.marks[0]) if hit.marks else "",
-                "file": hit.sha256[:16],
-                "question": answer.question,
-            },
-        )
+        with st.popover(filters.summary(asked), icon=":material/filter_alt:"):
+            filters.show(resources, asked)
+        urlstate.segments("Results", "by", {"passage": "By passage", "document": "By document"})
+        _syntax()
+
+
+def _foot(shown: results.Shown) -> None:
+    answer, asked = shown.answer, shown.asked
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if asked.count < MOST and len(answer.hits) == asked.count:
+            st.button("More passages", key="more", icon=":material/expand_more:", on_click=_more, args=(asked,))
+        st.caption(f"{len(answer.hits)} passages in {answer.milliseconds:.0f} ms", width="content")
+
+
+def _more(asked: Asked) -> None:
+    urlstate.put("n", str(asked.more().count))

@@ -1,49 +1,105 @@
-"""A document as it was indexed, opened at a passage."""
+"""A document as it was indexed, opened at a passage: as text, or as the pages of a PDF."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pincite.errors import PinciteError
+from pincite.errors import PinciteError, Unreadable
+from pincite.freshness import Freshness, freshness, original
 from pincite.ledger import entry
+from pincite.reading.picture import picture
 from pincite.storage import Catalog
-from pincite.types import Document, Span
-from pincite.ui import keys, markup
+from pincite.types import Document, Hit, Section, Span
+from pincite.ui import keys, markup, urlstate
+from pincite.ui.asked import Asked, place_params, source_params
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
     from pincite.ui.pages import Pages
 
+PDF = "application/pdf"
 _AROUND = 20_000
 """Characters shown before and after a passage, until the whole document is asked for."""
+_OUTLINE = 60
+"""Headings listed around the present one."""
+_STALE: dict[Freshness, str] = {
+    "changed": "The file has changed since it was indexed: this is what it said then.",
+    "missing": "The file is gone, or cannot be opened: this is what it said when it was indexed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What the URL names, as it was found in the index."""
+
+    document: Document
+    passage: Span
+    mark: Span
+    file: Freshness
+    told: Sequence[str]
+    """What a person should know of the document."""
+
+    @property
+    def page(self) -> int:
+        """Physical page that the URL names, or else that the passage begins on; 0 where there are none."""
+        pages = self.document.pages
+        if not pages:
+            return 0
+        named = st.query_params.get("page", "")
+        if named.isdecimal() and len(named) < 7:
+            return min(max(int(named), pages[0].number), pages[-1].number)
+        at = self.mark[0] if self.mark[0] < self.mark[1] else self.passage[0]
+        return next((page.number for page in pages if at < page.end), pages[-1].number)
 
 
 def show(pages: "Pages", resources: Resources) -> None:
-    """The document that the URL names: `source`, `start`, `end`, `mark`, `file` (its hash), `question`."""
-    asked = st.query_params
-    st.page_link(
-        pages.search,
-        label="Back to the results",
-        icon=":material/arrow_back:",
-        query_params={"q": asked.get("question", "")},
-    )
-    source = asked.get("source", "")
+    """The document that the URL names: `source`, `start`, `end`, `mark`, `file` (its hash), `page`, the question."""
+    asked = Asked.from_url()
+    with st.container(horizontal=True, vertical_alignment="center", key="go-back"):
+        st.page_link(pages.search, label="Back to the results", icon=":material/arrow_back:", query_params=asked.params)
     try:
-        with Catalog(resources.settings.index) as catalog, catalog.reading():
-            document = catalog.document(source)
-            languages = catalog.meta("languages").split()
+        opened = _open(resources)
     except PinciteError as error:
         markup.notice(str(error))
+        keys.listen("source")
         return
-    if document is None:
-        markup.notice(f"{source or 'This link'}: not in the index. It may have been moved or removed since.")
+    if isinstance(opened, str):
+        markup.notice(opened)
+        keys.listen("source")
         return
-    if not document.sha256.startswith(asked.get("file", "")):
-        markup.notice("The file has changed since this link was made: the passage may now stand elsewhere.")
-    passage = _span(asked.get("start"), asked.get("end"), len(document.text))
-    mark = _span(*asked.get("mark", "").partition("-")[::2], len(document.text))
-    _document(document, passage, mark, [*document.remarks, *entry(document.coverage, languages)])
+    press, told = _neighbours(resources, asked, opened)
+    _head(opened)
+    _original(resources, opened)
+    _outline(asked, opened.document, opened.passage[0])
+    if opened.document.media_type == PDF and opened.file == "current" and _wants_pages():
+        turned, turns = _sheet(resources, opened)
+        press, told = press | turned, told | turns
+    else:
+        _text(opened)
+    url = st.query_params
+    state = " ".join(url.get(name, "") for name in ("source", "start", "end", "page"))
+    keys.listen(state, press={"b": "go-back", **press}, told={**told, "b": "back to the results"}, scroll=_PLACE)
+
+
+_PLACE = ".pincite-passage"
+
+
+def _open(resources: Resources) -> _Opened | str:
+    """What the URL names, or why there is nothing to show."""
+    url = st.query_params
+    source = url.get("source", "")
+    with Catalog(resources.settings.index) as catalog, catalog.reading():
+        document = catalog.document(source)
+        languages = catalog.meta("languages").split()
+        if document is None:
+            return f"{source or 'This link'}: not in the index. It may have been moved or removed since."
+        file = freshness(resources.settings.corpus, catalog, [source])[source]
+    passage = _span(url.get("start"), url.get("end"), len(document.text))
+    mark = _span(*url.get("mark", "").partition("-")[::2], len(document.text))
+    told = [*document.remarks, *entry(document.coverage, languages)]
+    return _Opened(document, passage, mark if passage[0] <= mark[0] <= mark[1] <= passage[1] else (0, 0), file, told)
 
 
 def _span(start: str | None, end: str | None, length: int) -> Span:
@@ -56,22 +112,157 @@ def _span(start: str | None, end: str | None, length: int) -> Span:
     return first, min(max(last, first), length)
 
 
-def _document(document: Document, passage: Span, mark: Span, told: Sequence[str]) -> None:
-    start, end = passage
-    whole = len(document.text) <= 2 * _AROUND or st.toggle("Show the whole document")
-    first, last = (0, len(document.text)) if whole else (max(start - _AROUND, 0), end + _AROUND)
+def _neighbours(resources: Resources, asked: Asked, opened: _Opened) -> tuple[dict[str, str], dict[str, str]]:
+    """Links to the hits before and after this one; the keys that follow them, and what they are told to do."""
+    if not asked.question:
+        return {}, {}
+    try:
+        hits = resources.searcher.search(asked.question, asked.count, asked.filters).hits
+    except PinciteError:
+        return {}, {}  # the document can be read all the same
+    here = (opened.document.source, *opened.passage)
+    at = next((n for n, hit in enumerate(hits) if here in _places(hit)), None)
+    if at is None:
+        return {}, {}
+    press, told = {}, {}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        st.caption(f"Passage {at + 1} of {len(hits)}", width="content")
+        for step, key, name, icon in ((-1, "p", "previous", "arrow_upward"), (1, "n", "next", "arrow_downward")):
+            if 0 <= at + step < len(hits):
+                st.button(
+                    f"{name.capitalize()} passage",
+                    key=f"go-{name}",
+                    icon=f":material/{icon}:",
+                    type="tertiary",
+                    on_click=urlstate.go,
+                    args=(source_params(asked, hits[at + step]),),
+                )
+                press[key], told[key] = f"go-{name}", f"the {name} passage"
+    return press, told
+
+
+def _places(hit: Hit) -> list[tuple[str, int, int]]:
+    own = (hit.passage.source, hit.passage.start, hit.passage.end)
+    return [own, *((place.source, place.start, place.end) for place in hit.also)]
+
+
+def _head(opened: _Opened) -> None:
+    document, (start, end) = opened.document, opened.passage
+    where = f"characters {start}–{end} of {len(document.text)}" if end else f"{len(document.text)} characters"
     st.html(
         markup.block("title", document.title or document.source)
-        + markup.block("quiet", f"{document.source}, characters {start}–{end} of {len(document.text)}")
+        + markup.block("quiet", f"{document.source}, {where}", *opened.told)
     )
-    for line in told:
-        st.html(markup.block("quiet", line))
-    marks = [(mark[0] - start, mark[1] - start)] if start <= mark[0] < mark[1] <= end else []
+    if opened.file in _STALE:
+        st.html(markup.block("warning", _STALE[opened.file]))
+    if not document.sha256.startswith(st.query_params.get("file", "")):
+        st.html(markup.block("warning", "The document was indexed anew since this link was made: look around it."))
+
+
+def _original(resources: Resources, opened: _Opened) -> None:
+    """The file itself, and a quote of the passage to take along."""
+    document, (start, end) = opened.document, opened.passage
+    with st.container(horizontal=True, vertical_alignment="center"):
+        if opened.file == "current":
+            st.download_button(
+                "Original file",
+                lambda: original(resources.settings.corpus, document.source, document.sha256) or b"",
+                file_name=document.source.rpartition("/")[2],
+                mime="application/octet-stream",
+                icon=":material/download:",
+                on_click="ignore",
+            )
+        if start < end:
+            place = f"{document.source}, characters {start}–{end}"
+            st.html(markup.copy_button("Copy quote", f"“{document.text[start:end]}”\n{place}"), width="content")
+
+
+def _outline(asked: Asked, document: Document, position: int) -> None:
+    """The document's headings, in the sidebar, each a link to where it stands."""
+    sections = [section for section in document.sections if section.heading]
+    if not sections:
+        return
+    here = max((n for n, section in enumerate(sections) if section.start <= position), default=0)
+    first = max(0, min(here - _OUTLINE // 2, len(sections) - _OUTLINE))
+    with st.sidebar, st.container(key="outline", gap="xxsmall"):
+        st.markdown("### Outline")
+        for number, section in list(enumerate(sections))[first : first + _OUTLINE]:
+            indent = "\u2003" * (len(section.heading) - 1)
+            label = markup.plain(section.heading[-1])
+            st.button(
+                indent + (f"**{label}**" if number == here else label),
+                key=f"heading-{number}",
+                type="tertiary",
+                wrap=True,
+                on_click=urlstate.go,
+                args=({**asked.params, **place_params(document.source, *_reach(section, document))},),
+            )
+        if len(sections) > _OUTLINE:
+            st.caption(f"{_OUTLINE} of {len(sections):,} headings, around this place")
+
+
+def _reach(section: Section, document: Document) -> Span:
+    """The heading's own line: what is highlighted when it is gone to."""
+    end = document.text.find("\n", section.start + 1)
+    return section.start, end if end > section.start else len(document.text)
+
+
+def _text(opened: _Opened) -> None:
+    document, (start, end) = opened.document, opened.passage
+    whole = len(document.text) <= 2 * _AROUND or st.toggle("Show the whole document")
+    first, last = (0, len(document.text)) if whole else (max(start - _AROUND, 0), end + _AROUND)
+    mark = [(opened.mark[0] - start, opened.mark[1] - start)] if opened.mark[1] else []
     st.html(
         '<div class="pincite-text">'
         + markup.marked(document.text[first:start], [])
-        + f'<span class="pincite-passage">{markup.marked(document.text[start:end], marks)}</span>'
+        + f'<span class="pincite-passage">{markup.marked(document.text[start:end], mark)}</span>'
         + markup.marked(document.text[end:last], [])
         + "</div>"
     )
-    keys.listen(f"{document.source} {start}", scroll=".pincite-passage")
+
+
+def _wants_pages() -> bool:
+    return urlstate.segments("Show", "as", {"pages": "Pages", "text": "Text"}) == "pages"
+
+
+def _sheet(resources: Resources, opened: _Opened) -> tuple[dict[str, str], dict[str, str]]:
+    """The page as it looks, with the passage on it, and links to the pages before and after."""
+    document, number = opened.document, opened.page
+    label = next((page.label for page in document.pages if page.number == number), "")
+    last = document.pages[-1].number
+    press, told = {}, {}
+    with st.container(horizontal=True, vertical_alignment="center"):
+        turns = ((-1, "ArrowLeft", "←", "previous", "chevron_left"), (1, "ArrowRight", "→", "next", "chevron_right"))
+        for step, key, sign, name, icon in turns:
+            st.button(
+                f"{name.capitalize()} page",
+                key=f"turn-{name}",
+                icon=f":material/{icon}:",
+                disabled=not 1 <= number + step <= last,
+                on_click=_turn,
+                args=(number + step,),
+            )
+            press[key], told[sign] = f"turn-{name}", f"the {name} page"
+        printed = f", printed as {label}" if label else ""
+        st.caption(markup.plain(f"Page {number} of {last}{printed}"), width="content")
+    try:
+        png = _picture(resources, document, number, opened.passage, opened.mark)
+    except Unreadable as error:
+        markup.notice(f"{document.source}, page {number}: {error}")
+        _text(opened)
+        return press, told
+    st.image(png, width="stretch")
+    page = next(page for page in document.pages if page.number == number)
+    with st.expander("The text of this page"):
+        st.html(f'<div class="pincite-text">{markup.marked(document.text[page.start : page.end], [])}</div>')
+    return press, told
+
+
+def _turn(number: int) -> None:
+    urlstate.put("page", str(number))
+
+
+@st.cache_data(max_entries=64, show_spinner="Drawing the page…", hash_funcs={Document: lambda d: (d.source, d.sha256)})
+def _picture(_resources: Resources, document: Document, number: int, passage: Span, mark: Span) -> bytes:
+    settings = _resources.settings
+    return picture(settings.corpus / document.source, document, number, passage, mark, settings.sync)

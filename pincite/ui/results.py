@@ -1,0 +1,128 @@
+"""Passages as a page shows them: verdict, hits, and what can be done with each."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
+
+import streamlit as st
+
+from pincite import citation
+from pincite.freshness import Freshness, freshness
+from pincite.storage import Catalog
+from pincite.types import Answer, Band, Hit
+from pincite.ui import markup, why_chart
+from pincite.ui.asked import Asked, place_params, source_params
+from pincite.ui.resources import Resources
+
+if TYPE_CHECKING:
+    from pincite.ui.pages import Pages
+
+_BANDS: dict[Band, tuple[str, Literal["green", "orange", "gray"]]] = {
+    "strong": (":material/check_circle: likely answers", "green"),
+    "weak": (":material/help: may answer", "orange"),
+    "none": (":material/remove: probably does not", "gray"),
+}
+_STALE: dict[Freshness, str] = {
+    "changed": "The file has changed since: this is what it said when it was indexed. Re-index to search it anew.",
+    "missing": "The file is gone, or cannot be opened: this is what it said when it was indexed.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """An answer with what its hits need to be shown."""
+
+    answer: Answer
+    asked: Asked
+    files: Mapping[str, Freshness]
+    passages: int
+    """In the index."""
+
+    @classmethod
+    def of(cls, resources: Resources, asked: Asked, answer: Answer) -> "Shown":
+        """Looks once at the files that the hits stand in."""
+        with Catalog(resources.settings.index) as catalog, catalog.reading():
+            files = freshness(resources.settings.corpus, catalog, {hit.passage.source for hit in answer.hits})
+            return cls(answer, asked, files, catalog.counts()["passages"])
+
+
+def show(pages: "Pages", resources: Resources, shown: Shown, side: str = "") -> None:
+    """The verdict, the passages that answer, the nearest behind a fold. `side` tells two answers of a page apart."""
+    # What is gone from the folder does not count as an answer of today.
+    hits = [hit for hit in shown.answer.hits if shown.files.get(hit.passage.source) != "missing"]
+    gone = [hit for hit in shown.answer.hits if shown.files.get(hit.passage.source) == "missing"]
+    answering = [hit for hit in hits if hit.band != "none"]
+    nearest = hits[len(answering) :]  # bands never rise with rank
+    if not shown.answer.hits:
+        st.html(markup.block("verdict", "No passage is left by these filters."))
+    elif not answering:
+        st.html(markup.block("verdict", "Nothing here answers that."))
+    _listed(pages, resources, shown, answering, side)
+    if nearest:
+        with st.expander(f"The {'next' if answering else 'nearest'} passages, which may not answer"):
+            _listed(pages, resources, shown, nearest, side)
+    if gone:
+        with st.expander("Passages of files that are gone"):
+            _listed(pages, resources, shown, gone, side)
+
+
+def _listed(pages: "Pages", resources: Resources, shown: Shown, hits: Sequence[Hit], side: str) -> None:
+    if not shown.asked.by_document:
+        for hit in hits:
+            with st.container(border=True, key=f"hit-{side}{hit.rank}"):
+                _hit(pages, resources, shown, hit, side)
+        return
+    for source, group in by_document(hits).items():
+        first = group[0]
+        with st.container(border=True):
+            how_many = "1 passage" if len(group) == 1 else f"{len(group)} passages"
+            st.html(
+                markup.block("title", citation.display_title(first.passage))
+                + markup.block("quiet", f"{source} · {how_many}")
+            )
+            for hit in group:
+                with st.container(key=f"hit-{side}{hit.rank}"):
+                    _hit(pages, resources, shown, hit, side, has_title=False)
+
+
+def by_document(hits: Sequence[Hit]) -> dict[str, list[Hit]]:
+    """Source → its hits; documents in the order of their best."""
+    groups: dict[str, list[Hit]] = {}
+    for hit in hits:
+        groups.setdefault(hit.passage.source, []).append(hit)
+    return groups
+
+
+def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str, *, has_title: bool = True) -> None:
+    passage = hit.passage
+    title = markup.block("title", f"{hit.rank}. {citation.display_title(passage)}") if has_title else ""
+    stale = _STALE.get(shown.files.get(passage.source, "current"))
+    body = title + markup.block("quiet", hit.citation) + (markup.block("warning", stale) if stale else "")
+    st.html(markup.element("hit", body + markup.passage(passage, hit.marks), f"Passage {hit.rank}, {hit.citation}"))
+    if hit.also:
+        with st.expander(f"Also in {len(hit.also)} {'place' if len(hit.also) == 1 else 'places'}, word for word"):
+            for number, place in enumerate(hit.also):
+                st.page_link(
+                    pages.source,
+                    label=markup.plain(f"{place.source}, characters {place.start}–{place.end}"),
+                    query_params={**shown.asked.params, **place_params(place.source, place.start, place.end)},
+                )
+                if number == _MOST_PLACES:
+                    st.caption(f"and {len(hit.also) - number - 1} more")
+                    break
+    with st.container(horizontal=True, vertical_alignment="center"):
+        label, color = _BANDS[hit.band]
+        st.badge(label, color=color, help=f"Probability that this passage answers: {hit.score:.2f}")
+        st.page_link(
+            pages.source,
+            label="Open in the source",
+            icon=":material/description:",
+            query_params=source_params(shown.asked, hit),
+        )
+        st.html(markup.copy_button("Copy citation", f"“{passage.text}”\n{hit.citation}"), width="content")
+        with st.popover("Why", key=f"why-{side}{hit.rank}", on_change="rerun", type="tertiary") as why:
+            if why.open:
+                why_chart.show(hit, resources.searcher.relevance, shown.passages)
+
+
+_MOST_PLACES = 20

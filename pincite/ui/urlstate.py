@@ -1,0 +1,97 @@
+"""Controls whose value lives in the URL, so that a link reproduces a page.
+
+A widget that Streamlit binds to the URL writes its labels there, counts and all, and takes its parameter
+away again while the next page opens with the same one; so these write it themselves.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import streamlit as st
+
+
+def text(label: str, name: str, placeholder: str) -> None:
+    """A box for the parameter `name`. Not of the type `search`: browsers empty that on Esc."""
+    key = _follow(name, st.query_params.get(name, ""))
+    st.text_input(
+        label,
+        key=key,
+        placeholder=placeholder,
+        label_visibility="collapsed",
+        on_change=_write,
+        args=(name,),
+    )
+
+
+def segments(label: str, name: str, labels: Mapping[str, str]) -> str:
+    """One of a few values side by side, which is returned; the first is the default and not written."""
+    first = next(iter(labels))
+    asked = st.query_params.get(name, first)
+    key = _follow(name, asked if asked in labels else first)
+    chosen: Any = st.segmented_control(
+        label,
+        list(labels),
+        key=key,
+        required=True,
+        format_func=labels.__getitem__,
+        label_visibility="collapsed",
+        on_change=_write,
+        args=(name, first),
+    )
+    return str(chosen)
+
+
+def several(label: str, name: str, counts: Mapping[str, int], shown: Mapping[str, str]) -> None:
+    """Any of the values of `counts`; what the URL names is offered too."""
+    asked = st.query_params.get_all(name)
+    key = _follow(name, asked)
+    st.multiselect(
+        label,
+        list(dict.fromkeys([*asked, *counts])),
+        key=key,
+        format_func=lambda value: shown.get(value, value),
+        placeholder="All",
+        select_all=False,
+        on_change=_write,
+        args=(name,),
+    )
+
+
+def one(label: str, name: str, counts: Mapping[str, int], shown: Mapping[str, str], placeholder: str) -> None:
+    """One of the values of `counts`, or none; what the URL names is offered too."""
+    asked = st.query_params.get(name)
+    key = _follow(name, asked)
+    st.selectbox(
+        label,
+        list(dict.fromkeys([*([asked] if asked else []), *counts])),
+        index=None,
+        key=key,
+        format_func=lambda value: shown.get(value, value),
+        placeholder=placeholder,
+        on_change=_write,
+        args=(name,),
+    )
+
+
+def put(name: str, value: str | Sequence[str]) -> None:
+    """Write a parameter; an empty value takes it away."""
+    if value:
+        st.query_params[name] = value
+    else:
+        st.query_params.pop(name, None)
+
+
+def go(params: Mapping[str, str | Sequence[str]]) -> None:
+    """Another state of the same page, for a button: a link to the page that it stands on leaves the URL behind."""
+    st.query_params.from_dict(dict(params))
+
+
+def _follow(name: str, asked: Any) -> str:
+    """The key of the parameter's widget, made to show what the URL says."""
+    st.session_state[name] = asked
+    return name
+
+
+def _write(name: str, default: str = "") -> None:
+    value = st.session_state[name]
+    put(name, value if value != default else "")

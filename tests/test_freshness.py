@@ -1,0 +1,44 @@
+"""Whether what is indexed of a file is what the file holds now."""
+
+import os
+
+import pytest
+
+from pincite.embedding import Embedder
+from pincite.freshness import freshness, original
+from pincite.settings import Settings
+from pincite.storage import Catalog
+from pincite.sync import sync
+
+
+@pytest.fixture
+def indexed(settings: Settings, embedder: Embedder) -> Settings:
+    for name in ("same.md", "touched.md", "changed.md", "gone.md"):
+        (settings.corpus / name).write_text(f"# {name}\n\nThe harbour of {name} closes at nine.\n", encoding="utf-8")
+    sync(settings, embedder=embedder)
+    return settings
+
+
+def test_each_file_is_told_how_it_stands(indexed: Settings) -> None:
+    os.utime(indexed.corpus / "touched.md", (1, 1))
+    (indexed.corpus / "changed.md").write_text("# changed.md\n\nThe harbour never closes.\n", encoding="utf-8")
+    (indexed.corpus / "gone.md").unlink()
+    with Catalog(indexed.index) as catalog:
+        found = freshness(indexed.corpus, catalog, ["same.md", "touched.md", "changed.md", "gone.md", "never.md"])
+    assert found == {"same.md": "current", "touched.md": "current", "changed.md": "changed", "gone.md": "missing"}
+
+
+def test_a_change_of_the_same_length_is_seen(indexed: Settings) -> None:
+    file = indexed.corpus / "same.md"
+    file.write_bytes(file.read_bytes().replace(b"nine", b"five"))
+    with Catalog(indexed.index) as catalog:
+        assert freshness(indexed.corpus, catalog, ["same.md"]) == {"same.md": "changed"}
+
+
+def test_the_original_is_given_only_as_it_was_indexed(indexed: Settings) -> None:
+    data = (indexed.corpus / "same.md").read_bytes()
+    with Catalog(indexed.index) as catalog:
+        sha256 = catalog.files()["same.md"].sha256
+    assert original(indexed.corpus, "same.md", sha256) == data
+    (indexed.corpus / "same.md").write_bytes(data + b"More.\n")
+    assert original(indexed.corpus, "same.md", sha256) is None
