@@ -8,7 +8,7 @@ import sys
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -56,26 +56,30 @@ def shared() -> Path:
     return folder
 
 
+@contextmanager
+def serving(settings: Settings) -> Iterator[str]:
+    """The address of the page's real server for some settings, run in their folder."""
+    command = [sys.executable, "-m", "pincite", "page", "--port", str(PORT)]
+    environment = {**os.environ, "STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)}
+    with subprocess.Popen(
+        command,
+        cwd=settings.corpus.parent,
+        env=environment,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    ) as process:
+        try:
+            yield _address(process)
+        finally:
+            process.kill()
+
+
 @pytest.fixture
 def serve() -> Iterator[Callable[[Settings], str]]:
-    """Starts the page's real server for some settings, in their folder; gives its address."""
+    """Starts the page's server for one test."""
     with ExitStack() as running:
-
-        def started(settings: Settings) -> str:
-            process = running.enter_context(
-                subprocess.Popen(
-                    [sys.executable, "-m", "pincite", "page", "--port", str(PORT)],
-                    cwd=settings.corpus.parent,
-                    env={**os.environ, "STREAMLIT_SERVER_HEADLESS": "true", "PYTHONPATH": str(ROOT)},
-                    stdout=subprocess.PIPE,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                )
-            )
-            running.callback(process.kill)
-            return _address(process)
-
-        yield started
+        yield lambda settings: running.enter_context(serving(settings))
 
 
 def _address(process: "subprocess.Popen[str]") -> str:

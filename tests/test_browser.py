@@ -1,9 +1,14 @@
-"""The page in a real browser, over a real server."""
+"""The page in a real browser, over a real server, as people use it."""
 
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from axe_playwright_python.sync_playwright import Axe
+from conftest import serving
+from reportlab.pdfgen.canvas import Canvas
 
 from pincite.embedding import Embedder
 from pincite.settings import Settings
@@ -21,67 +26,224 @@ HARBOUR = (
     "## Fees\n\nA night at the visitors' pontoon costs eleven pounds for a boat of ten metres.\n"
 )
 TIDES = "# Tides\n\nThe moon pulls the sea towards it. That is why high water comes about every twelve hours.\n"
+FEES = "# Fees of last year\n\nA night at the visitors' pontoon cost nine pounds for a boat of ten metres.\n"
+FEE = "A night at the visitors' pontoon costs eleven pounds for a boat of ten metres."
+ASKED = "how much is one night for a visiting boat"
 
 
-@pytest.fixture
-def server(settings: Settings, embedder: Embedder, serve: Callable[[Settings], str]) -> str:
-    """The address of a page over two documents."""
-    (settings.corpus / "harbour.md").write_text(HARBOUR, encoding="utf-8")
-    (settings.corpus / "tides.md").write_text(TIDES, encoding="utf-8")
+def write(corpus: Path) -> None:
+    """Three texts, two of them in a folder, and a PDF of two pages."""
+    (corpus / "old notes").mkdir()
+    (corpus / "harbour.md").write_text(HARBOUR, encoding="utf-8")
+    (corpus / "old notes" / "tides.md").write_text(TIDES, encoding="utf-8")
+    (corpus / "old notes" / "fees.txt").write_text(FEES, encoding="utf-8")
+    canvas = Canvas(str(corpus / "keels.pdf"), pagesize=(400, 300))
+    canvas.drawString(50, 250, "The first page is about wood.")
+    canvas.showPage()
+    canvas.drawString(50, 200, "A keel keeps a sailing boat from drifting sideways.")
+    canvas.save()
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Iterator[str]:
+    """The address of a page over `write`'s documents, not to be changed."""
+    folder = tmp_path_factory.mktemp("library")
+    settings = Settings(corpus=folder / "corpus", index=folder / "index")
+    settings.corpus.mkdir()
+    write(settings.corpus)
     sync(settings, embedder=embedder)
-    return serve(settings)
+    with serving(settings) as address:
+        yield address
 
 
-def test_a_question_is_typed_a_marked_passage_read_and_its_source_opened(server: str, browser_page: "Page") -> None:
+def box_has_focus(page: "Page") -> None:
+    page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Question'")
+
+
+def current(page: "Page") -> str:
+    """The citation of the passage that the keys stand on."""
+    page.locator(".pincite-current").wait_for()
+    return page.locator(".pincite-current .pincite-quiet").first.inner_text()
+
+
+def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str, browser_page: "Page") -> None:
     page = browser_page
     asked = []
     page.on("request", lambda request: asked.append(request.url))
-    page.goto(server)
-    page.wait_for_function("document.activeElement?.getAttribute('aria-label') === 'Question'")
-
-    page.keyboard.type("how much is one night for a visiting boat")
+    page.goto(library)
+    box_has_focus(page)
+    page.keyboard.type("how much is one night for a visiting boat?")  # ? is no key while typing
     page.keyboard.press("Enter")
-    mark = page.locator("mark").first
-    mark.wait_for()
-    sentence = "A night at the visitors' pontoon costs eleven pounds for a boat of ten metres."
-    assert mark.inner_text() == sentence
-    assert page.url == f"{server}/?q=how+much+is+one+night+for+a+visiting+boat"
+    page.locator("mark").first.wait_for()
+    assert page.locator("mark").first.inner_text() == FEE
+    assert page.url == f"{library}/?q=how+much+is+one+night+for+a+visiting+boat%3F"
 
-    page.get_by_text("Open in the source").first.click()
+    page.keyboard.press("Escape")
+    page.keyboard.press("j")
+    first = current(page)
+    assert first.startswith("harbour.md › Fees › characters ")
+    page.keyboard.press("ArrowDown")
+    second = current(page)
+    assert second != first
+    page.keyboard.press("k")
+    assert current(page) == first
+    page.keyboard.press("y")
+    page.get_by_text("Copied: “## Fees").first.wait_for(state="attached")
+    assert page.evaluate("navigator.clipboard.readText()") == f"“## Fees\n\n{FEE}”\n{first}"
+
+    page.keyboard.press("?")
+    assert page.get_by_role("dialog", name="Keys").inner_text().startswith("Keys\nj or ↓\nthe next passage")
+    page.keyboard.press("Escape")
+    page.get_by_role("dialog", name="Keys").wait_for(state="hidden")
+    page.keyboard.press("/")
+    box_has_focus(page)
+    page.keyboard.press("Escape")
+
+    page.keyboard.press("Enter")
     passage = page.locator(".pincite-passage")
     passage.wait_for()
-    assert "/source?source=harbour.md&" in page.url
-    assert passage.locator("mark").inner_text() == sentence
+    assert "/source?" in page.url
+    assert passage.locator("mark").inner_text() == FEE
     page.wait_for_function(
         "(() => { const box = document.querySelector('.pincite-passage').getBoundingClientRect();"
         " return box.top >= 0 && box.bottom <= innerHeight; })()"
     )
+    link = page.url
+    page.get_by_text(re.compile(r"Passage 1 of \d+")).wait_for()
+    page.keyboard.press("n")
+    page.get_by_text(re.compile(r"Passage 2 of \d+")).wait_for()
+    page.wait_for_url(lambda url: url != link)
+    page.keyboard.press("p")
+    page.get_by_text(re.compile(r"Passage 1 of \d+")).wait_for()
+    page.wait_for_url(link)
 
-    page.get_by_text("Back to the results").click()
-    page.locator("mark").first.wait_for()
-    assert page.get_by_label("Question").input_value() == "how much is one night for a visiting boat"
-    assert all(url.startswith((server, server.replace("http", "ws"), "data:", "blob:")) for url in asked)
+    page.keyboard.press("b")
+    page.locator(".pincite-hit").first.wait_for()
+    assert page.get_by_label("Question", exact=True).input_value() == "how much is one night for a visiting boat?"
+    assert all(url.startswith((library, library.replace("http", "ws"), "data:", "blob:")) for url in asked)
 
 
-def test_a_link_reproduces_the_question_and_text_of_documents_runs_nothing(server: str, browser_page: "Page") -> None:
+def test_a_link_reproduces_filters_and_view_and_text_of_documents_runs_nothing(
+    library: str, browser_page: "Page"
+) -> None:
     page = browser_page
-    page.goto(f"{server}/?q=when does the harbour office close")
+    page.goto(f"{library}/?q={ASKED}&in=old notes/&by=document")
+    page.locator("mark").first.wait_for()
+    assert page.locator("mark").first.inner_text() == FEE.replace("costs eleven", "cost nine")
+    assert page.locator(".pincite-title").first.inner_text() == "Fees of last year"
+    assert "harbour.md" not in page.locator("[data-testid=stMain]").inner_text()
+
+    page.get_by_role("button", name="Filters (1)").click()
+    page.get_by_role("combobox", name="Type").click()
+    page.get_by_role("option", name="md (1)").click()
+    page.wait_for_url(lambda url: "type=md" in url)
+    page.get_by_text("Fees of last year").first.wait_for(state="detached")
+    page.goto(f"{library}/?q=when does the harbour office close")
     page.locator("mark").first.wait_for()
     assert page.locator("mark").first.inner_text() == "The harbour office closes at nine in the evening."
     assert "<script>document.title = 'taken'</script><img src=x" in page.locator(".pincite-text").first.inner_text()
-    assert page.title() == "Pincite"
+    assert page.title() == "Search"
+
+    page.goto(library)
+    page.get_by_role("button", name="when does the harbour office close").click()  # this browser remembers it
+    page.wait_for_url(f"{library}/?q=when+does+the+harbour+office+close")
+    page.goto(library)
+    page.get_by_role("button", name="Forget them").click()
+    page.get_by_text("Asked before").wait_for(state="detached")
 
 
-def test_documents_added_are_found_after_a_click_on_re_index(
-    server: str, browser_page: "Page", settings: Settings
+def test_a_pdf_opens_at_its_page_with_the_words_marked_and_is_turned_and_downloaded(
+    library: str, browser_page: "Page", tmp_path: Path
 ) -> None:
     page = browser_page
-    page.goto(server)
+    page.goto(f"{library}/?q=what stops a sailing boat drifting sideways")
+    page.locator("mark").first.wait_for()
+    assert page.locator(".pincite-quiet").first.inner_text() == "keels.pdf, p. 2"
+    page.get_by_text("Open in the source").first.click()
+    page.get_by_alt_text("Page 2 of keels.pdf; its text stands below").wait_for()
+    page.get_by_text("Page 2 of 2").wait_for()
+    page.keyboard.press("ArrowLeft")
+    page.get_by_alt_text("Page 1 of keels.pdf; its text stands below").wait_for()
+    assert "page=1" in page.url
+    with page.expect_download() as begun:
+        page.get_by_role("button", name="Original file").click()
+    assert begun.value.suggested_filename == "keels.pdf"
+    begun.value.save_as(tmp_path / "keels.pdf")
+    assert (tmp_path / "keels.pdf").read_bytes().startswith(b"%PDF-")
+    page.get_by_text("Text", exact=True).click()
+    assert page.locator(".pincite-passage mark").inner_text() == "A keel keeps a sailing boat from drifting sideways."
+
+
+def test_two_sets_of_sources_each_have_their_own_verdict(library: str, browser_page: "Page") -> None:
+    page = browser_page
+    page.goto(f"{library}/compare?q={ASKED}&ina=old notes/&typeb=pdf")
+    page.locator("mark").first.wait_for()
+    page.get_by_text("Nothing here answers that.").wait_for()
+    left, right = page.locator("[data-testid=stColumn]").all()
+    assert left.locator("mark").first.inner_text() == FEE.replace("costs eleven", "cost nine")
+    assert "Nothing here answers that." in right.inner_text()
+    assert "Nothing here answers that." not in left.inner_text()
+
+
+def test_documents_added_changed_and_deleted_are_seen_for_what_they_are(
+    settings: Settings, embedder: Embedder, serve: Callable[[Settings], str], browser_page: "Page"
+) -> None:
+    write(settings.corpus)
+    sync(settings, embedder=embedder)
+    page = browser_page
+    page.goto(f"{serve(settings)}/?q={ASKED}")
     page.get_by_text("Nothing has changed since.").wait_for()
-    (settings.corpus / "keel.md").write_text("# Keels\n\nA keel keeps a sailing boat from drifting sideways.\n")
+    (settings.corpus / "anchor.md").write_text("# Anchors\n\nAn anchor of twenty kilos holds a boat of nine metres.\n")
+    (settings.corpus / "harbour.md").write_text(HARBOUR.replace("eleven", "twelve"))
+    (settings.corpus / "old notes" / "fees.txt").unlink()
+    page.reload()
+    page.get_by_text("The file has changed since: this is what it said when it was indexed.").first.wait_for()
+    page.get_by_text("Passages of files that are gone").wait_for()
     page.get_by_role("button", name="Re-index").click()
-    page.get_by_text("1 added, 0 changed, 0 moved, 0 removed").wait_for()
-    page.get_by_label("Question").fill("what stops a sailing boat drifting sideways")
+    page.get_by_text("1 added, 1 changed, 0 moved, 1 removed").wait_for()
+    page.get_by_text(FEE.replace("eleven", "twelve")).first.wait_for()
+    assert page.get_by_text("Passages of files that are gone").count() == 0
+    page.get_by_label("Question", exact=True).fill("how heavy an anchor does a boat need")
     page.keyboard.press("Enter")
-    page.get_by_text("A keel keeps a sailing boat from drifting sideways.").first.wait_for()
-    assert page.locator("mark").first.inner_text() == "A keel keeps a sailing boat from drifting sideways."
+    page.get_by_text("An anchor of twenty kilos holds a boat of nine metres.").first.wait_for()
+
+
+PAGES = [
+    "",
+    f"?q={ASKED}",
+    f"compare?q={ASKED}&ina=old notes/",
+    "source?source=harbour.md&start=0&end=60",
+    "source?source=keels.pdf&start=0&end=20",
+    "reading-list",
+    "documents",
+    "judge",
+    "quality",
+]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", PAGES)
+def test_every_page_can_be_heard_read_in_the_dark_and_held_in_a_hand(
+    library: str, browser_page: "Page", path: str
+) -> None:
+    """axe-core finds nothing in light and dark; at 320 px, which is 400 % zoom of 1,280, nothing runs out sideways."""
+    page = browser_page
+    for scheme in ("light", "dark"):
+        page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]
+        page.goto(f"{library}/{path}")
+        settled(page)
+        assert [f"{one['id']}: {one['nodes'][0]['html'][:200]}" for one in Axe().run(page).response["violations"]] == []
+    page.set_viewport_size({"width": 320, "height": 640})
+    page.reload()
+    settled(page)
+    wide = "[...document.querySelectorAll('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"
+    assert page.evaluate(wide) == [0]
+
+
+def settled(page: "Page") -> None:
+    """The script has run to its end: the component of the keys is there, and nothing is under way."""
+    page.locator("[data-testid=stMain] h1, .pincite-title").first.wait_for()
+    page.wait_for_function(
+        "document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'", timeout=30_000
+    )
+    page.wait_for_timeout(500)

@@ -9,7 +9,7 @@ from pincite.sync import sync
 
 def test_headings_that_ask_come_first_and_each_document_gives_one(settings: Settings, embedder: Embedder) -> None:
     texts = {
-        "a.md": "# Tides\n\nWater.\n\n## Introduction\n\nIt moves.\n\n## Spring tides in March\n\nHigh.\n\n## Sources\n\nNo.\n",
+        "a.md": "# Tides\n\nSea.\n\n## Introduction\n\nUp.\n\n## Spring tides in March\n\nHigh.\n\n## Sources\n\n-\n",
         "b.md": "# Bread\n\nFlour.\n\n## Wild yeast and time\n\nSlow.\n\n## Why does dough rise?\n\nGas.\n",
         "c.txt": "Only a title\n\nNo heading that says anything.\n",
         "d.md": "# Boats\n\nWood.\n\n## Keel\n\nToo short a heading.\n",

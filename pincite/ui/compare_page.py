@@ -24,7 +24,7 @@ def show(pages: "Pages", resources: Resources) -> None:
     asked = {}
     for column, (side, name) in zip(st.columns(2, gap="medium"), SIDES.items(), strict=True):
         with column:
-            st.subheader(name, anchor=False)
+            st.html(markup.title(name))
             asked[side] = _side(pages, resources, side)
     keys.listen(
         " ".join(each.identity for each in asked.values()), has_results=True, focus=True, asked=asked["a"].question

@@ -4,6 +4,7 @@ Every word that comes from a document, a file's name or a question goes through 
 around it are ours. Streamlit sanitises the result once more before it is shown.
 """
 
+import base64
 import re
 from collections.abc import Sequence
 from html import escape
@@ -40,6 +41,11 @@ def passage(found: Passage, marks: Sequence[Span]) -> str:
     return f'<div class="pincite-text">{heading}{marked(found.text[first:], inside)}</div>'
 
 
+def title(words: str) -> str:
+    """A heading of the second level, for a hit or a document."""
+    return f'<div class="pincite-title" role="heading" aria-level="2">{escape(words)}</div>'
+
+
 def block(kind: str, *lines: str) -> str:
     """Escaped lines in an element of one of our classes."""
     return f'<div class="pincite-{kind}">{"<br>".join(escape(line) for line in lines)}</div>'
@@ -54,6 +60,12 @@ def notice(message: str) -> None:
     """A message that may hold words of a question, a path or a document."""
     with st.container(border=True):
         st.html(block("notice", message))
+
+
+def picture(png: bytes, name: str) -> str:
+    """An image with what a screen reader says of it, which `st.image` cannot have."""
+    data = base64.b64encode(png).decode("ascii")
+    return f'<img class="pincite-page" alt="{escape(name)}" src="data:image/png;base64,{data}">'
 
 
 def copy_button(label: str, text: str) -> str:

@@ -77,8 +77,7 @@ def _listed(pages: "Pages", resources: Resources, shown: Shown, hits: Sequence[H
         with st.container(border=True):
             how_many = "1 passage" if len(group) == 1 else f"{len(group)} passages"
             st.html(
-                markup.block("title", citation.display_title(first.passage))
-                + markup.block("quiet", f"{source} · {how_many}")
+                markup.title(citation.display_title(first.passage)) + markup.block("quiet", f"{source} · {how_many}")
             )
             for hit in group:
                 with st.container(key=f"hit-{side}{hit.rank}"):
@@ -95,7 +94,7 @@ def by_document(hits: Sequence[Hit]) -> dict[str, list[Hit]]:
 
 def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str, *, has_title: bool = True) -> None:
     passage = hit.passage
-    title = markup.block("title", f"{hit.rank}. {citation.display_title(passage)}") if has_title else ""
+    title = markup.title(f"{hit.rank}. {citation.display_title(passage)}") if has_title else ""
     stale = _STALE.get(shown.files.get(passage.source, "current"))
     body = title + markup.block("quiet", hit.citation) + (markup.block("warning", stale) if stale else "")
     st.html(markup.element("hit", body + markup.passage(passage, hit.marks), f"Passage {hit.rank}, {hit.citation}"))

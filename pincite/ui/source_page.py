@@ -150,7 +150,7 @@ def _head(opened: _Opened) -> None:
     document, (start, end) = opened.document, opened.passage
     where = f"characters {start}–{end} of {len(document.text)}" if end else f"{len(document.text)} characters"
     st.html(
-        markup.block("title", document.title or document.source)
+        markup.title(document.title or document.source)
         + markup.block("quiet", f"{document.source}, {where}", *opened.told)
     )
     if opened.file in _STALE:
@@ -251,7 +251,7 @@ def _sheet(resources: Resources, opened: _Opened) -> tuple[dict[str, str], dict[
         markup.notice(f"{document.source}, page {number}: {error}")
         _text(opened)
         return press, told
-    st.image(png, width="stretch")
+    st.html(markup.picture(png, f"Page {number} of {document.source}; its text stands below"))
     page = next(page for page in document.pages if page.number == number)
     with st.expander("The text of this page"):
         st.html(f'<div class="pincite-text">{markup.marked(document.text[page.start : page.end], [])}</div>')
