@@ -23,7 +23,7 @@ from pincite.errors import QuestionError
 from pincite.evaluation import Collection, JudgedQuery, draw
 from pincite.evaluation.index import open_index
 from pincite.evaluation.measures import overlaps
-from pincite.query import parse
+from pincite.query import plain
 from pincite.search import Searcher, question_of
 from pincite.settings import Passages, Settings
 from pincite.storage import Snapshot, lexical
@@ -181,7 +181,7 @@ def _add_asked(
     columns: _Columns, side: str, searcher: Searcher, snapshot: Snapshot, text: str, query: JudgedQuery | None
 ) -> None:
     try:
-        parsed = parse(text)
+        parsed = plain(text)
         question = question_of(snapshot, parsed, searcher.embedder.embed_query(parsed.text))
     except QuestionError:  # refused: finds nothing
         for name, kind in (("sources", "U64"), ("starts", "i4"), ("answers", "?"), ("vector", "i2"), ("words", "i2")):
@@ -215,7 +215,7 @@ def _marks(
 ) -> Iterator[tuple[list[list[float]], list[bool]]]:
     """Features and marks of the passages of each document that answers, if it has more than one sentence."""
     try:
-        parsed = parse(query.question)
+        parsed = plain(query.question)
     except QuestionError:
         return
     question = None

@@ -16,6 +16,10 @@ app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 
 PLACE = re.compile(r"(.+):(\d+)[-–](\d+)")
 IndexOption = Annotated[Path | None, typer.Option(help="The folder that holds the index.", readable=False)]
+_QUESTION = (
+    'A question in plain language, where wanted with operators: "exact phrase", -word, in:folder/, type:pdf,'
+    " title:word, after:2024-05, before:2025. Put -- before one that begins with a minus."
+)
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 
@@ -26,7 +30,7 @@ def pincite() -> None:
 
 @app.command()
 def search(
-    question: Annotated[str, typer.Argument(help="A question in plain language.")],
+    question: Annotated[str, typer.Argument(help=_QUESTION)],
     index: IndexOption = None,
     count: Annotated[int | None, typer.Option("-k", min=1, max=1000, help="How many passages.")] = None,
     as_json: JsonOption = False,
@@ -44,7 +48,7 @@ def search(
 
 @app.command()
 def why(
-    question: Annotated[str, typer.Argument(help="A question in plain language.")],
+    question: Annotated[str, typer.Argument(help=f"{_QUESTION} Operators restrict nothing here.")],
     expected: Annotated[str, typer.Option(metavar="SOURCE[:START-END]", help="The place that should have come.")],
     index: IndexOption = None,
     as_json: JsonOption = False,
@@ -90,6 +94,8 @@ def _text(answer: Answer) -> str:
         "weak": "These passages may answer:\n\n",
         "none": "Nothing here answers that. The nearest passages, which may not answer:\n\n",
     }
+    if not answer.hits:
+        return "Nothing is left to look in: take away or widen what limits the question."
     return heads[answer.answer] + "\n\n".join(_hit_text(hit) for hit in answer.hits)
 
 

@@ -3,10 +3,13 @@
 import re
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import groupby
 
+from pincite import operators
 from pincite.errors import QuestionError
+from pincite.filters import UNFILTERED, Filters
+from pincite.operators import shown
 from pincite.storage import lexical
 from pincite.types import Span
 
@@ -44,10 +47,14 @@ class Query:
     """A question that can be searched for."""
 
     text: str
-    """As typed, with white space folded."""
+    """What is embedded: as typed, without its operators and with white space folded."""
     terms: tuple[str, ...]
     """Its terms as they are indexed, each once, in the order of the question, without stop words:
     in a small corpus even those are rare somewhere, and would decide."""
+    filters: Filters = UNFILTERED
+    """What its operators ask for."""
+    typed: str = field(default="", compare=False)
+    """With its operators."""
 
     def words(self) -> list[Word]:
         """Every word, stop words too, in order."""
@@ -57,9 +64,27 @@ class Query:
         ]
 
 
-def parse(question: str) -> Query:
-    """Raises `QuestionError` for a question that is empty, too long or has nothing to search for."""
+def parse(typed: str) -> Query:
+    """A question that may have operators.
+
+    Raises `QuestionError` for an operator that says nothing, and for a question that is empty, too
+    long or has nothing to search for.
+    """
+    _check(" ".join(typed.split()))
+    text, filters, typed = operators.split(typed)
+    if not text:
+        raise QuestionError(f"{shown(typed)} says where to look and not for what: name what it is about")
+    return Query(text, _terms(text), filters, typed)
+
+
+def plain(question: str) -> Query:
+    """A question all of which is text, as in a test collection. Raises `QuestionError` as `parse` does."""
     text = " ".join(question.split())
+    _check(text)
+    return Query(text, _terms(text), typed=text)
+
+
+def _check(text: str) -> None:
     if not text:
         raise QuestionError("the question is empty: type what you want to know")
     if len(text) > MAX_CHARACTERS:
@@ -68,12 +93,15 @@ def parse(question: str) -> Query:
         )
     if not text.isascii() and text != text.encode("utf-8", "replace").decode("utf-8"):
         raise QuestionError("the question is not valid UTF-8: type it again")
+
+
+def _terms(text: str) -> tuple[str, ...]:
     if not lexical.terms(text):
-        raise QuestionError(f"{_shown(text)} holds no word to search for: ask in words")
+        raise QuestionError(f"{shown(text)} holds no word to search for: ask in words")
     terms = tuple(dict.fromkeys(lexical.terms(_WORD.sub(_unless_stop_word, text))))
     if not terms:
-        raise QuestionError(f"{_shown(text)} holds only words that stand in every text: name what it is about")
-    return Query(text, terms)
+        raise QuestionError(f"{shown(text)} holds only words that stand in every text: name what it is about")
+    return terms
 
 
 def _word_spans(text: str) -> Iterator[Span]:
@@ -88,10 +116,6 @@ def _word_spans(text: str) -> Iterator[Span]:
 
 def _is_of_word(sign: str) -> bool:
     return sign.isalnum() or sign == "_" or unicodedata.category(sign).startswith("M")
-
-
-def _shown(text: str) -> str:
-    return f"“{text}”" if len(text) <= 60 else f"“{text[:57]}…”"
 
 
 def _unless_stop_word(word: re.Match[str]) -> str:

@@ -10,14 +10,25 @@ import numpy as np
 from pincite import citation, embedding, relevance
 from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexDamaged, StorageError
+from pincite.filters import Filters
 from pincite.query import Query, parse
 from pincite.relevance import Candidate, Evidence, Question, Relevance, TermStatistics, Weights
 from pincite.settings import Settings
-from pincite.storage import DerivedDamaged, IndexFolder, IndexReader, Recipe, Snapshot, StoredPassage, lexical
+from pincite.storage import (
+    DerivedDamaged,
+    IndexFolder,
+    IndexReader,
+    Recipe,
+    Selection,
+    Snapshot,
+    StoredPassage,
+    lexical,
+)
 from pincite.types import Answer, Hit, Place
 
 RERANKED = 50
 """Hits that a reranker reads."""
+EVERYTHING = Selection()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -48,50 +59,75 @@ class Searcher:
         self.reranker = embedding.open_reranker(name) if (name := settings.reranker.model) else None
         self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
 
-    def search(self, question: str, count: int | None = None) -> Answer:
-        """The `count` nearest passages, whether or not they answer.
+    def search(self, question: str | Query, count: int | None = None, filters: Filters | None = None) -> Answer:
+        """The `count` nearest passages that pass the filters, whether or not they answer.
 
-        Derived files that are damaged are built again first. Raises `QuestionError`,
-        `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
+        What is typed may have operators (`query.parse`); `filters` hold besides those. Derived files
+        that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
         """
         started = time.perf_counter()
-        query = parse(question)
+        query = parse(question) if isinstance(question, str) else question
+        asked = tuple(chosen for chosen in (query.filters, filters) if chosen)
         embedded = self.embedder.embed_query(query.text)
         try:
-            return self._answer(query, embedded, count, started)
+            return self._answer(query, asked, embedded, count, started)
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            return self._answer(query, embedded, count, started)
+            return self._answer(query, asked, embedded, count, started)
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
 
-    def _answer(self, query: Query, embedded: QueryEmbedding, count: int | None, started: float) -> Answer:
+    def _answer(
+        self,
+        query: Query,
+        filters: tuple[Filters, ...],
+        embedded: QueryEmbedding,
+        count: int | None,
+        started: float,
+    ) -> Answer:
         count = count or self.settings.search.results
         with self.index.snapshot() as snapshot:
             question = question_of(snapshot, query, embedded)
+            selection = Selection(filters, snapshot.allowed(*filters))
+            most = question.passages if selection.allowed is None else len(selection.allowed)
             fetched = max(count, self.settings.search.candidates)
             while True:
-                candidates = self.candidates(snapshot, query, question, fetched)
+                candidates = self.candidates(snapshot, query, question, fetched, selection)
                 ranked = fold(self.rank(question, candidates))
-                if len(ranked) >= count or fetched >= question.passages:
+                if len(ranked) >= count or fetched >= most:
                     break
                 fetched *= 4  # many copies of a few passages were folded
             hits = self._hits(self.rerank(query, ranked)[:count])
             generation = snapshot.generation.manifest.generation
         milliseconds = (time.perf_counter() - started) * 1000
-        return Answer(query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
+        return Answer(query.typed or query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
 
     def candidates(
-        self, snapshot: Snapshot, query: Query, question: Question, count: int
+        self, snapshot: Snapshot, query: Query, question: Question, count: int, selection: Selection = EVERYTHING
     ) -> list[tuple[StoredPassage, Candidate]]:
-        """The `count` best by vector and by words, each with all that is needed to judge it."""
-        by_vector = snapshot.generation.dense.search(question.vector, count)
-        by_words = snapshot.generation.lexical.search(query.terms, count)
-        found = snapshot.passages([*{*by_vector, *by_words}])
-        return [(stored, self.candidate(snapshot, stored, question)) for stored in found]
+        """The `count` best by vector and by words of a selection, each with all that is needed to judge it."""
+        dense, words = snapshot.generation.dense, snapshot.generation.lexical
+        fetched = count
+        while True:
+            lists = (
+                dense.search(question.vector, fetched, selection.allowed),
+                words.search(query.terms, fetched, selection.allowed),
+            )
+            found = {stored.id: stored for stored in snapshot.passages([*{*lists[0], *lists[1]}])}
+            admitted = {id_ for id_, stored in found.items() if selection.admits(stored.passage)}
+            best = [[id_ for id_ in ids if id_ in admitted][:count] for ids in lists]
+            # A list that is shorter than was asked for is all there is.
+            if all(len(kept) == count or len(ids) < fetched for kept, ids in zip(best, lists, strict=True)):
+                chosen = {*best[0], *best[1]}
+                return [
+                    (stored, self.candidate(snapshot, stored, question))
+                    for stored in found.values()
+                    if stored.id in chosen
+                ]
+            fetched *= 4
 
     def candidate(self, snapshot: Snapshot, stored: StoredPassage, question: Question) -> Candidate:
         """A passage with its vectors and terms, whether or not anything found it."""

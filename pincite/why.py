@@ -88,6 +88,7 @@ def _stages(trace: Trace) -> list[str]:
 def explain(searcher: Searcher, text: str, source: str, start: int | None, end: int | None) -> Explanation:
     """How every passage of `source` that touches `start` to `end` fares; without them, all of it.
 
+    Operators of the question are understood, and restrict nothing: the place may be one that they leave out.
     Raises `QuestionError` where nothing of the place is indexed.
     """
     query = parse(text)

@@ -10,7 +10,7 @@ from pincite.errors import QuestionError
 from pincite.evaluation import sheet
 from pincite.evaluation.judgements import JudgedPlace, Judgement, identity
 from pincite.evaluation.sheet import Asked, Block, Complaint, Line
-from pincite.query import parse
+from pincite.query import plain
 from pincite.types import Span
 
 AROUND = 32
@@ -69,7 +69,7 @@ def _contradictions(question: Asked, places: Sequence[JudgedPlace], seen: dict[s
     """What is wrong with a question as a whole. `seen`: id → line of the questions before."""
     number = question.number
     try:
-        parse(question.question)
+        plain(question.question)
     except QuestionError as error:
         yield Complaint(number, str(error))
     if seen.setdefault(identity(question.question), number) != number:

@@ -17,7 +17,7 @@ from pincite.evaluation import sheet
 from pincite.evaluation.judgements import identity
 from pincite.evaluation.proposals import propose
 from pincite.evaluation.runs import METHODS, ask
-from pincite.query import parse
+from pincite.query import plain
 from pincite.search import Searcher
 from pincite.storage import DerivedDamaged, Snapshot
 from pincite.sync import restore
@@ -136,7 +136,7 @@ def own(file: Path, count: int | None, seed: int) -> tuple[list[Proposal], list[
     for number, line in sheet.numbered_lines(sheet.read_text(file)):
         try:
             if line.strip():
-                found.setdefault(identity(line), parse(line).text)
+                found.setdefault(identity(line), plain(line).text)
         except QuestionError as error:
             refused.append(f"{file}, line {number}: left out: {error}")
     if not found:

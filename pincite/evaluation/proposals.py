@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 
 from pincite.errors import QuestionError
-from pincite.query import parse
+from pincite.query import plain
 from pincite.relevance import TermStatistics
 from pincite.storage import Snapshot, lexical
 from pincite.types import Passage
@@ -170,7 +170,7 @@ def _phrase(lead: str, run: list[str]) -> Iterator[tuple[str, str]]:
 
 def _is_stop_word(word: str) -> bool:
     try:
-        parse(word)
+        plain(word)
     except QuestionError:
         return True
     return word.casefold() in _NO_NOUNS | _LEAD_TO_NOUNS | _OPEN_CLAUSES | _VERBS

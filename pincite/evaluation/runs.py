@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pincite.errors import QuestionError
-from pincite.query import parse
+from pincite.query import plain
 from pincite.search import Searcher
 from pincite.storage import Snapshot
 from pincite.types import Passage, Place
@@ -43,7 +43,7 @@ Method = Callable[[Searcher, str], Ranked]
 
 def pincite(searcher: Searcher, question: str) -> Ranked:
     """What a person gets: every hit, with the places folded into it right after it."""
-    answer = searcher.search(question, DEPTH)
+    answer = searcher.search(plain(question), DEPTH)
     places: list[Place] = []
     for hit in answer.hits:
         places += [Place(hit.passage.source, hit.passage.start, hit.passage.end), *hit.also]
@@ -83,11 +83,11 @@ METHODS: dict[str, Method] = {"pincite": pincite, "dense": dense, "lexical": lex
 
 
 def _nearest(searcher: Searcher, snapshot: Snapshot, question: str) -> list[int]:
-    return snapshot.generation.dense.search(searcher.embedder.embed_query(parse(question).text).vector, DEPTH)
+    return snapshot.generation.dense.search(searcher.embedder.embed_query(plain(question).text).vector, DEPTH)
 
 
 def _matching(_searcher: Searcher, snapshot: Snapshot, question: str) -> list[int]:
-    return snapshot.generation.lexical.search(parse(question).terms, DEPTH)
+    return snapshot.generation.lexical.search(plain(question).terms, DEPTH)
 
 
 def _ids(searcher: Searcher, question: str, method: Callable[[Searcher, Snapshot, str], Sequence[int]]) -> Ranked:

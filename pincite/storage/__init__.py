@@ -3,6 +3,7 @@
 from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, StoredPassage, create
 from pincite.storage.derived import DerivedDamaged
 from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
+from pincite.storage.selection import Selection
 from pincite.storage.snapshot import IndexReader, Snapshot, current_generation
 from pincite.storage.vectors import CorruptRecord, Record, SegmentReader, SegmentWriter
 
@@ -21,6 +22,7 @@ __all__ = [
     "Record",
     "SegmentReader",
     "SegmentWriter",
+    "Selection",
     "Snapshot",
     "StoredPassage",
     "create",

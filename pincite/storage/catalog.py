@@ -12,9 +12,13 @@ from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass
 from pathlib import Path
 from types import NoneType
-from typing import Any
+from typing import Any, Literal
+
+import numpy as np
 
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
+from pincite.filters import Filters
+from pincite.storage.selection import condition, is_titled
 from pincite.storage.vectors import Location, flush
 from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Table
 
@@ -205,6 +209,7 @@ class Catalog:
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA secure_delete = ON")
+                self._connection.create_function("is_titled", 3, is_titled, deterministic=True)
                 found = self.meta("format")
             if found != str(FORMAT):
                 raise IndexMismatch(
@@ -401,6 +406,13 @@ class Catalog:
         except ValueError as error:
             raise sqlite3.DatabaseError("the remarks on documents") from error
 
+    def count_documents(self, by: Literal["folder", "ending", "year"], *filters: Filters) -> dict[str, int]:
+        """Folder with a slash at its end, ending in small letters, or year of change in local time → documents that
+        pass. The empty folder is the root."""
+        passing, values = condition(*filters)
+        statement = f"SELECT {_GROUPS[by]} AS name, count(*) FROM documents d WHERE {passing} GROUP BY name"  # noqa: S608 - constants
+        return dict(self._rows("si", statement, *values))
+
     def put_document(self, new: NewDocument) -> None:
         """Add or replace a document and its passages. Within `writing`."""
         document, state = new.document, new.state
@@ -486,6 +498,18 @@ class Catalog:
         for row in self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " ORDER BY p.id"):
             yield _stored_passage(row)
 
+    def allowed(self, *filters: Filters) -> np.ndarray | None:
+        """Ids of the passages whose documents pass all of these, int64, rising; None where every document does."""
+        passing, values = condition(*filters)
+        if not values:
+            return None
+        rows = self._rows(
+            "i",
+            f"SELECT p.id FROM documents d JOIN passages p ON p.document = d.id WHERE {passing}",  # noqa: S608 - constants
+            *values,
+        )
+        return np.sort(np.fromiter((id_ for (id_,) in rows), dtype=np.int64))
+
     def passage_ids(self, sources: Iterable[str]) -> set[int]:
         """Ids of all passages of these sources."""
         rows = self._rows(
@@ -568,6 +592,12 @@ class Catalog:
             yield row
 
 
+_GROUPS = {
+    # What rtrim takes away is all that is no slash, or no dot.
+    "folder": "rtrim(d.source, replace(d.source, '/', ''))",
+    "ending": "lower(substr(d.source, 1 + length(rtrim(d.source, replace(d.source, '.', '')))))",
+    "year": "strftime('%Y', d.modified / 1000000000, 'unixepoch', 'localtime')",
+}
 _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}
 
 _PASSAGE_KINDS = "isiisssssbbIIIbs"

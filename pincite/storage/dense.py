@@ -38,8 +38,30 @@ class DenseIndex:
     def __len__(self) -> int:
         return self._index.ntotal
 
-    def search(self, vector: np.ndarray, count: int) -> list[int]:
-        """Ids of the passages nearest by cosine, the nearest first. Raises `DerivedDamaged`."""
+    @property
+    def ids(self) -> np.ndarray:
+        """Of all passages, int64, rising."""
+        return np.sort(faiss.vector_to_array(self._index.id_map))  # type: ignore[attr-defined]  # that of an IDMap2
+
+    def search(self, vector: np.ndarray, count: int, allowed: np.ndarray | None = None) -> list[int]:
+        """Ids of the passages nearest by cosine, the nearest first; of the `allowed` alone, rising ids.
+
+        Raises `DerivedDamaged`.
+        """
+        if allowed is not None and not len(allowed):
+            return []
         with noticing_damage(self._folder):
-            _, ids = self._index.search(vector[None, :], min(count, len(self)))
+            if allowed is None:
+                _, ids = self._index.search(vector[None, :], min(count, len(self)))
+            else:
+                bits = _bitmap(allowed)  # outlives the search, for FAISS takes no copy
+                only = faiss.SearchParameters(sel=faiss.IDSelectorBitmap(bits))  # type: ignore[call-arg, arg-type]  # by SWIG
+                _, ids = self._index.search(vector[None, :], min(count, len(allowed)), params=only)
         return [int(id_) for id_ in ids[0] if id_ >= 0]
+
+
+def _bitmap(ids: np.ndarray) -> np.ndarray:
+    """Bit i % 8 of byte i // 8 says whether i is among the rising `ids`."""
+    flags = np.zeros(int(ids[-1]) + 1, dtype=bool)
+    flags[ids] = True
+    return np.packbits(flags, bitorder="little")

@@ -4,8 +4,13 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from itertools import chain
+
+import numpy as np
 
 from pincite.errors import IndexMissing
+from pincite.filters import Filters
+from pincite.storage import lexical
 from pincite.storage.catalog import Catalog, StoredPassage
 from pincite.storage.derived import DerivedDamaged
 from pincite.storage.generation import Generation, IndexFolder, Recipe, open_generation, shared
@@ -53,6 +58,22 @@ class Snapshot:
         except CorruptRecord:
             return None
         return record if record and len(record.sentences) == len(stored.passage.sentences) else None
+
+    def allowed(self, *filters: Filters) -> np.ndarray | None:
+        """Ids of the passages that may pass all of these, int64, rising; None: all.
+
+        Where a phrase must stand, those that hold its words in other forms are among them:
+        `Selection.admits` tells by their text. Raises `DerivedDamaged`.
+        """
+        words, dense = self.generation.lexical, self.generation.dense
+        allowed = self.catalog.allowed(*filters)
+        for phrase in chain.from_iterable(asked.phrases for asked in filters):
+            held = words.holding(lexical.terms(phrase))
+            allowed = held if allowed is None else np.intersect1d(allowed, held, assume_unique=True)
+        for word in chain.from_iterable(asked.no_words for asked in filters):
+            held = words.holding(lexical.terms(word))
+            allowed = np.setdiff1d(dense.ids if allowed is None else allowed, held, assume_unique=True)
+        return allowed
 
     def passages(self, ids: Sequence[int]) -> list[StoredPassage]:
         """In order of source and start."""

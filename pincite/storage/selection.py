@@ -1,0 +1,101 @@
+"""What filters mean for what is stored: a condition on documents, and the words of single passages."""
+
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time
+from functools import lru_cache
+from pathlib import PurePosixPath
+
+import numpy as np
+
+from pincite.filters import Filters
+from pincite.storage import lexical
+from pincite.types import Passage
+
+_FIRST_YEAR, _MOST = 1902, 2**63 - 1
+"""Where every system knows the local time, and where SQLite's integers end."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Selection:
+    """The passages that filters leave."""
+
+    filters: tuple[Filters, ...] = ()
+    allowed: np.ndarray | None = None
+    """Ids, int64, rising; None: all. What holds a phrase in other forms of its words is among them."""
+
+    def admits(self, passage: Passage) -> bool:
+        """Whether an allowed passage holds the phrases as they are, and none of those that it must not."""
+        return all(
+            all(lexical.holds(passage.text, phrase) for phrase in asked.phrases)
+            and not any(
+                lexical.holds(words, phrase) for phrase in asked.no_phrases for words in (passage.context, passage.text)
+            )
+            for asked in self.filters
+        )
+
+
+def condition(*filters: Filters) -> tuple[str, list[object]]:
+    """SQL for the documents `d` that pass all of these, and its values; `true` for all documents."""
+    asked = [part for one in filters for part in _conditions(one)]
+    return " AND ".join(sql for sql, _ in asked) or "true", [value for _, value in asked]
+
+
+def _conditions(filters: Filters) -> Iterator[tuple[str, object]]:
+    if filters.within:
+        yield _WITHIN, _ranges(filters.within)
+    if filters.outside:
+        yield f"NOT {_WITHIN}", _ranges(filters.outside)
+    if filters.types:
+        yield _OF_TYPE, json.dumps(filters.types)
+    if filters.no_types:
+        yield f"NOT {_OF_TYPE}", json.dumps(filters.no_types)
+    if filters.titles:
+        yield _TITLED, " ".join(filters.titles)
+    yield from ((f"NOT {_TITLED}", words) for words in filters.no_titles)
+    if filters.after:
+        yield "d.modified >= ?", _nanoseconds(filters.after)
+    if filters.before:
+        yield "d.modified < ?", _nanoseconds(filters.before)
+
+
+_WITHIN = (
+    "d.id IN (SELECT below.id FROM json_each(?) AS range JOIN documents AS below"
+    " ON below.source >= json_extract(range.value, '$[0]') AND below.source < json_extract(range.value, '$[1]'))"
+)
+_OF_TYPE = (
+    "EXISTS (SELECT 1 FROM json_each(?) AS ending"
+    " WHERE substr(d.source, -length(ending.value) - 1) = '.' || ending.value COLLATE NOCASE)"
+)
+_TITLED = "is_titled(d.title, d.source, ?)"
+
+
+def is_titled(title: str, source: str, words: str) -> bool:
+    """Whether a document's title, or its file's name where it has none, holds all the words in any form."""
+    return _terms(words) <= set(lexical.terms(title or PurePosixPath(source).name))
+
+
+@lru_cache(maxsize=64)
+def _terms(words: str) -> frozenset[str]:
+    """Of a question; it is asked of every title."""
+    return frozenset(lexical.terms(words))
+
+
+def _ranges(places: Sequence[str]) -> str:
+    """JSON: from which source to below which one; the index on sources serves these, and no sign is a wildcard.
+
+    File names are stored as the system has them, composed or not.
+    """
+    forms = {form for place in places for form in (place, *(unicodedata.normalize(n, place) for n in ("NFC", "NFD")))}
+    ranges = [(f"{form.rstrip('/')}/", f"{form.rstrip('/')}0") for form in forms]  # “0” comes right after “/”
+    files = [(form, f"{form}\x01") for form in forms if not form.endswith("/")]
+    return json.dumps([*ranges, *files])
+
+
+def _nanoseconds(day: date) -> int:
+    """When it begins in local time, as the catalog counts."""
+    if day.year < _FIRST_YEAR:
+        return -_MOST
+    return min(int(datetime.combine(day, time()).timestamp()) * 10**9, _MOST)
