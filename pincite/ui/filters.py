@@ -1,13 +1,14 @@
 """The filters beside a question: folder, type and year, each with how many documents it leaves."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 
 import streamlit as st
 
-from pincite.facets import Facets, facets
-from pincite.filters import Filters
+from pincite.facets import Facet, Facets, facets
+from pincite.filters import UNFILTERED, Filters
+from pincite.query import parse
 from pincite.storage import Catalog
-from pincite.ui import urlstate
+from pincite.ui import markup, urlstate
 from pincite.ui.asked import Asked
 from pincite.ui.resources import Resources
 
@@ -15,21 +16,25 @@ from pincite.ui.resources import Resources
 def show(resources: Resources, asked: Asked, side: str = "") -> None:
     """Three controls that write `in`, `type` and `year` to the URL, each with `side` behind its name."""
     with Catalog(resources.settings.index) as catalog, catalog.reading():
-        found = _facets(resources, catalog.generation, asked.filters, str(asked.filters))
-    urlstate.several("Folder", f"in{side}", found.folders, _with_counts(found.folders))
-    urlstate.several("Type", f"type{side}", found.types, _with_counts(found.types))
-    years = {str(year): count for year, count in found.years.items()}
-    urlstate.one("Changed in", f"year{side}", years, _with_counts(years), "Any year")
+        generation = catalog.generation
+    typed = parse(asked.question).filters if asked.question else UNFILTERED
+    found = _facets(resources, generation, f"{asked.filters} / {typed}", asked.filters, typed)
+    for label, name, offered in (("Folder", "in", found.folders), ("Type", "type", found.types)):
+        urlstate.several(label, f"{name}{side}", *_options(offered))
+    urlstate.one("Changed in", f"year{side}", *_options(found.years), "Any year")
+
+
+def _options(facets: Iterable[Facet]) -> tuple[list[str], dict[str, str]]:
+    """What can be chosen, and how it is shown."""
+    shown = {facet.name: f"{markup.plain(facet.name)} ({facet.documents:,})" for facet in facets}
+    return list(shown), shown
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _facets(_resources: Resources, generation: int, _filters: Filters, identity: str) -> Facets:
+def _facets(_resources: Resources, generation: int, filters: str, _chosen: Filters, _typed: Filters) -> Facets:
+    """Kept for a generation and what `filters` says."""
     with Catalog(_resources.settings.index) as catalog, catalog.reading():
-        return facets(catalog, _filters)
-
-
-def _with_counts(counts: Mapping[str, int]) -> dict[str, str]:
-    return {value: f"{value} ({count:,})" for value, count in counts.items()}
+        return facets(catalog, _chosen, _typed)
 
 
 def summary(asked: Asked) -> str:

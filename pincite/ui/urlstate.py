@@ -41,13 +41,13 @@ def segments(label: str, name: str, labels: Mapping[str, str]) -> str:
     return str(chosen)
 
 
-def several(label: str, name: str, counts: Mapping[str, int], shown: Mapping[str, str]) -> None:
-    """Any of the values of `counts`; what the URL names is offered too."""
+def several(label: str, name: str, options: Sequence[str], shown: Mapping[str, str]) -> None:
+    """Any of the values of `options`; what the URL names is offered too."""
     asked = st.query_params.get_all(name)
     key = _follow(name, asked)
     st.multiselect(
         label,
-        list(dict.fromkeys([*asked, *counts])),
+        list(dict.fromkeys([*asked, *options])),
         key=key,
         format_func=lambda value: shown.get(value, value),
         placeholder="All",
@@ -57,13 +57,13 @@ def several(label: str, name: str, counts: Mapping[str, int], shown: Mapping[str
     )
 
 
-def one(label: str, name: str, counts: Mapping[str, int], shown: Mapping[str, str], placeholder: str) -> None:
-    """One of the values of `counts`, or none; what the URL names is offered too."""
+def one(label: str, name: str, options: Sequence[str], shown: Mapping[str, str], placeholder: str) -> None:
+    """One of the values of `options`, or none; what the URL names is offered too."""
     asked = st.query_params.get(name)
     key = _follow(name, asked)
     st.selectbox(
         label,
-        list(dict.fromkeys([*([asked] if asked else []), *counts])),
+        list(dict.fromkeys([*([asked] if asked else []), *options])),
         index=None,
         key=key,
         format_func=lambda value: shown.get(value, value),
