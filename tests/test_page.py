@@ -7,12 +7,14 @@ from pathlib import Path
 import pytest
 import streamlit as st
 from streamlit.testing.v1 import AppTest
+from streamlit.testing.v1.element_tree import Button
 
 from pincite.embedding import Embedder
 from pincite.search import as_json
 from pincite.settings import Settings
 from pincite.sync import sync
 from pincite.ui.resources import shared
+from pincite.ui.results import by_document
 
 ROOT = Path(__file__).parents[1]
 WAIT = 60
@@ -47,6 +49,16 @@ def ask(question: str = "") -> AppTest:
     return page
 
 
+def ask_with(**url: str) -> AppTest:
+    """The page as a link opens it."""
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=WAIT)
+    for name, value in url.items():
+        page.query_params[name] = value
+    page.run()
+    assert not page.exception
+    return page
+
+
 def bodies(page: AppTest) -> str:
     """All that stands in our own markup, in order."""
     return "\n".join(element.proto.body for element in page.get("html"))
@@ -54,6 +66,10 @@ def bodies(page: AppTest) -> str:
 
 def captions(page: AppTest) -> list[str]:
     return [caption.value for caption in page.caption]
+
+
+def button(page: AppTest, label: str) -> Button:
+    return next(found for found in page.button if found.label == label)
 
 
 def write(settings: Settings, name: str, text: str) -> None:
@@ -87,7 +103,7 @@ def test_an_answer_shows_the_passage_its_marked_sentence_its_place_and_band(inde
     page = ask("why is there high water every twelve hours")
     html = bodies(page)
     assert "<mark>That is why high water comes about every twelve hours.</mark>" in html
-    assert '<div class="pincite-title">1. Tides</div>' in html
+    assert '<div class="pincite-title" role="heading" aria-level="2">1. Tides</div>' in html
     assert f'<div class="pincite-quiet">tides.md › characters 0–{OPENING}</div>' in html
     assert "Nothing here answers that." not in html
 
@@ -98,6 +114,71 @@ def test_the_question_comes_from_the_url(indexed: Settings) -> None:
     page.run()
     assert page.text_input(key="q").value == "why is the range of the tide largest at full moon"
     assert "tides.md › Spring tides › characters" in bodies(page)
+
+
+def test_an_empty_box_offers_headings_of_the_documents_to_ask_for(indexed: Settings) -> None:
+    page = ask()
+    button(page, "Spring tides").click().run()
+    assert page.query_params["q"] == "Spring tides"
+    assert "tides.md › Spring tides › characters" in bodies(page)
+
+
+def test_by_document_each_document_stands_once_with_its_passages(indexed: Settings) -> None:
+    html = bodies(ask_with(q="why is there high water every twelve hours", by="document"))
+    assert '<div class="pincite-title" role="heading" aria-level="2">Tides</div>' in html
+    assert "tides.md · 1 passage<" in html
+    hits = shared().searcher.search("why is there high water every twelve hours").hits
+    assert [hit.passage.source for hit in hits] == ["tides.md", "bread.txt", "tides.md"]
+    assert by_document(hits) == {"tides.md": [hits[0], hits[2]], "bread.txt": [hits[1]]}
+
+
+def test_filters_in_the_url_hold_and_those_that_leave_nothing_say_so(indexed: Settings) -> None:
+    html = bodies(ask_with(q="why is there high water every twelve hours", type="txt"))
+    assert "bread.txt" in html
+    assert "tides.md" not in html
+    html = bodies(ask_with(q="why is there high water every twelve hours", year="1999"))
+    assert '<div class="pincite-verdict">No passage is left by these filters.</div>' in html
+
+
+def test_an_operator_that_says_nothing_is_told(indexed: Settings) -> None:
+    assert "names no day: write after:2024" in bodies(ask("tides after:soon"))
+
+
+@pytest.mark.parametrize("url", [{"n": "x"}, {"n": "9" * 30}, {"year": "0000"}, {"year": "9999"}, {"by": "colour"}])
+def test_a_senseless_url_still_answers(indexed: Settings, url: dict[str, str]) -> None:
+    assert "tides.md" in bodies(ask_with(q="why is there high water every twelve hours", **url))
+
+
+def test_what_changed_or_went_since_it_was_indexed_is_not_shown_as_current(indexed: Settings) -> None:
+    write(indexed, "tides.md", TIDES + "More.\n")
+    html = bodies(ask("why is there high water every twelve hours"))
+    assert "The file has changed since: this is what it said when it was indexed." in html
+    (indexed.corpus / "tides.md").unlink()
+    page = ask("why is there high water every twelve hours")
+    assert '<div class="pincite-verdict">Nothing here answers that.</div>' in bodies(page)
+    gone = next(fold for fold in page.expander if fold.label == "Passages of files that are gone")
+    assert "The file is gone, or cannot be opened" in "".join(element.proto.body for element in gone.get("html"))
+
+
+def test_the_same_words_elsewhere_are_folded_and_can_be_opened(settings: Settings, embedder: Embedder) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        write(settings, name, TIDES)
+    sync(settings, embedder=embedder)
+    page = ask("why is there high water every twelve hours")
+    assert "Also in 2 places, word for word" in [fold.label for fold in page.expander]
+
+
+def test_more_passages_come_on_demand(indexed: Settings, embedder: Embedder) -> None:
+    for number in range(30):
+        write(
+            indexed, f"boat-{number}.txt", f"Boat {number}\n\nThe crew of boat {number} painted its hull in spring.\n"
+        )
+    sync(indexed, embedder=embedder)
+    page = ask("who painted the hull")
+    assert "10 passages in" in "".join(captions(page))
+    button(page, "More passages").click().run()
+    assert page.query_params["n"] == "20"
+    assert "20 passages in" in "".join(captions(page))
 
 
 def test_when_nothing_answers_it_says_so_and_keeps_the_nearest_behind(indexed: Settings) -> None:
@@ -127,14 +208,15 @@ def test_without_an_index_it_says_so_and_offers_to_make_one(settings: Settings) 
     page = ask("why is there high water")
     assert "Nothing is indexed yet." in [m.value for m in page.markdown]
     assert "no index here: run python ingest.py" in bodies(page)
-    assert [b.label for b in page.button] == ["Re-index"]
+    assert "Press Re-index, beside, to make one of your documents." in captions(page)
+    assert button(page, "Re-index")
 
 
 def test_re_indexing_takes_in_what_is_new(indexed: Settings) -> None:
     write(indexed, "boats.md", "# Boats\n\nA keel keeps a sailing boat from drifting sideways.\n")
     page = ask()
     assert "1 file has changed since: re-index." in captions(page)
-    page.button[0].click().run()
+    button(page, "Re-index").click().run()
     shared().reindexer.wait(WAIT)
     page.run()
     assert [s.value for s in page.success] == ["1 added, 0 changed, 0 moved, 0 removed"]
@@ -147,7 +229,7 @@ def test_a_question_is_answered_while_a_sync_runs(indexed: Settings) -> None:
     for number in range(300):
         write(indexed, f"log-{number}.txt", f"Entry {number}. " + f"The crew of boat {number} painted the hull. " * 12)
     page = ask()
-    page.button[0].click().run()
+    button(page, "Re-index").click().run()
     page.text_input(key="q").set_value("why is there high water every twelve hours").run()
     assert shared().reindexer.is_running
     assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
@@ -162,7 +244,7 @@ def test_a_sync_that_fails_says_why_and_questions_go_on(indexed: Settings) -> No
     page = ask("why is there high water every twelve hours")
     for file in indexed.corpus.iterdir():
         file.unlink()
-    page.button[0].click().run()
+    button(page, "Re-index").click().run()
     shared().reindexer.wait(WAIT)
     page.run()
     assert "holds no document that can be read" in bodies(page)
@@ -213,7 +295,7 @@ def test_the_source_opens_at_the_passage(indexed: Settings) -> None:
 
 def test_a_link_to_an_earlier_version_says_so(indexed: Settings) -> None:
     html = bodies(open_source(source="tides.md", start="0", end="7", file="0000000000000000"))
-    assert "The file has changed since this link was made" in html
+    assert "The document was indexed anew since this link was made" in html
 
 
 @pytest.mark.parametrize("start", ["-5", "999999", "x", ""])

@@ -28,10 +28,14 @@ const around = (hit) => hit?.closest("[class*='st-key-hit-']");
 function stand(number) {
   const all = hits();
   if (!all.length) return;
-  current = Math.min(Math.max(number, 0), all.length - 1);
+  const next = Math.min(Math.max(number, 0), all.length - 1);
+  const fold = all[next].closest("details:not([open])");
+  if (fold) {
+    fold.querySelector("summary").click();
+    return soon(() => fold.open, () => stand(next), 20);
+  }
+  current = next;
   all.forEach((hit, at) => hit.classList.toggle("pincite-current", at === current));
-  const fold = all[current].closest("details");
-  if (fold && !fold.open) fold.querySelector("summary")?.click();
   all[current].focus({ preventScroll: true });
   all[current].scrollIntoView({ block: "nearest" });
 }
@@ -135,14 +139,15 @@ export default function (component) {
     const hit = around(hits()[current]);
     const named = page.press[key];
     let done = true;
-    if (named) document.querySelector(`.st-key-${named} :is(button, a):not(:disabled)`)?.click();
+    const button = named && document.querySelector(`.st-key-${named} :is(button, a):not(:disabled)`);
+    if (button) button.click();
     else if (key === "/" && box()) box().focus(), box().select();
-    else if ((key === "j" || key === "ArrowDown") && hits().length) stand(current + 1);
-    else if ((key === "k" || key === "ArrowUp") && hits().length) stand(current - 1);
+    else if (page.walks && (key === "j" || key === "ArrowDown")) stand(current + 1);
+    else if (page.walks && (key === "k" || key === "ArrowUp")) stand(current - 1);
     else if (key === "Enter" && hit) hit.querySelector("[data-testid=stPageLink-NavLink]")?.click();
     else if (key === "y") {
-      const button = (hit ?? document).querySelector("[data-copy]");
-      if (button) copy(button.dataset.copy, say);
+      const citation = (hit ?? document).querySelector("[data-copy]");
+      if (citation) copy(citation.dataset.copy, say);
     } else done = false;
     if (done) event.preventDefault();
   };

@@ -62,6 +62,7 @@ def listen(
         data={
             "state": state,
             "box": BOX,
+            "walks": has_results,
             "press": dict(press or {}),
             "told": list(keys.items()),
             "focus": focus,

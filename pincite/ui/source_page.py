@@ -69,21 +69,33 @@ def show(pages: "Pages", resources: Resources) -> None:
         markup.notice(opened)
         keys.listen("source")
         return
-    press, told = _neighbours(resources, asked, opened)
+    _neighbours(resources, asked, opened)
     _head(opened)
     _original(resources, opened)
     _outline(asked, opened.document, opened.passage[0])
     if opened.document.media_type == PDF and opened.file == "current" and _wants_pages():
-        turned, turns = _sheet(resources, opened)
-        press, told = press | turned, told | turns
+        _sheet(resources, opened)
     else:
         _text(opened)
     url = st.query_params
     state = " ".join(url.get(name, "") for name in ("source", "start", "end", "page"))
-    keys.listen(state, press={"b": "go-back", **press}, told={**told, "b": "back to the results"}, scroll=_PLACE)
+    keys.listen(state, press=_PRESS, told=_TOLD, scroll=".pincite-passage")
 
 
-_PLACE = ".pincite-passage"
+_PRESS = {
+    "n": "go-next",
+    "p": "go-previous",
+    "b": "go-back",
+    "ArrowLeft": "turn-previous",
+    "ArrowRight": "turn-next",
+}
+_TOLD = {
+    "n": "the next passage",
+    "p": "the passage before",
+    "b": "back to the results",
+    "← →": "turn the pages of a PDF",
+    "y": "copy the quote",
+}
 
 
 def _open(resources: Resources) -> _Opened | str:
@@ -112,22 +124,21 @@ def _span(start: str | None, end: str | None, length: int) -> Span:
     return first, min(max(last, first), length)
 
 
-def _neighbours(resources: Resources, asked: Asked, opened: _Opened) -> tuple[dict[str, str], dict[str, str]]:
-    """Links to the hits before and after this one; the keys that follow them, and what they are told to do."""
+def _neighbours(resources: Resources, asked: Asked, opened: _Opened) -> None:
+    """Ways to the hits before and after this one."""
     if not asked.question:
-        return {}, {}
+        return
     try:
         hits = resources.searcher.search(asked.question, asked.count, asked.filters).hits
     except PinciteError:
-        return {}, {}  # the document can be read all the same
+        return  # the document can be read all the same
     here = (opened.document.source, *opened.passage)
     at = next((n for n, hit in enumerate(hits) if here in _places(hit)), None)
     if at is None:
-        return {}, {}
-    press, told = {}, {}
+        return
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Passage {at + 1} of {len(hits)}", width="content")
-        for step, key, name, icon in ((-1, "p", "previous", "arrow_upward"), (1, "n", "next", "arrow_downward")):
+        for step, name, icon in ((-1, "previous", "arrow_upward"), (1, "next", "arrow_downward")):
             if 0 <= at + step < len(hits):
                 st.button(
                     f"{name.capitalize()} passage",
@@ -137,8 +148,6 @@ def _neighbours(resources: Resources, asked: Asked, opened: _Opened) -> tuple[di
                     on_click=urlstate.go,
                     args=(source_params(asked, hits[at + step]),),
                 )
-                press[key], told[key] = f"go-{name}", f"the {name} passage"
-    return press, told
 
 
 def _places(hit: Hit) -> list[tuple[str, int, int]]:
@@ -225,15 +234,13 @@ def _wants_pages() -> bool:
     return urlstate.segments("Show", "as", {"pages": "Pages", "text": "Text"}) == "pages"
 
 
-def _sheet(resources: Resources, opened: _Opened) -> tuple[dict[str, str], dict[str, str]]:
-    """The page as it looks, with the passage on it, and links to the pages before and after."""
+def _sheet(resources: Resources, opened: _Opened) -> None:
+    """The page as it looks, with the passage on it, and ways to the pages before and after."""
     document, number = opened.document, opened.page
     label = next((page.label for page in document.pages if page.number == number), "")
     last = document.pages[-1].number
-    press, told = {}, {}
     with st.container(horizontal=True, vertical_alignment="center"):
-        turns = ((-1, "ArrowLeft", "←", "previous", "chevron_left"), (1, "ArrowRight", "→", "next", "chevron_right"))
-        for step, key, sign, name, icon in turns:
+        for step, name, icon in ((-1, "previous", "chevron_left"), (1, "next", "chevron_right")):
             st.button(
                 f"{name.capitalize()} page",
                 key=f"turn-{name}",
@@ -242,7 +249,6 @@ def _sheet(resources: Resources, opened: _Opened) -> tuple[dict[str, str], dict[
                 on_click=_turn,
                 args=(number + step,),
             )
-            press[key], told[sign] = f"turn-{name}", f"the {name} page"
         printed = f", printed as {label}" if label else ""
         st.caption(markup.plain(f"Page {number} of {last}{printed}"), width="content")
     try:
@@ -250,12 +256,11 @@ def _sheet(resources: Resources, opened: _Opened) -> tuple[dict[str, str], dict[
     except Unreadable as error:
         markup.notice(f"{document.source}, page {number}: {error}")
         _text(opened)
-        return press, told
+        return
     st.html(markup.picture(png, f"Page {number} of {document.source}; its text stands below"))
     page = next(page for page in document.pages if page.number == number)
     with st.expander("The text of this page"):
         st.html(f'<div class="pincite-text">{markup.marked(document.text[page.start : page.end], [])}</div>')
-    return press, told
 
 
 def _turn(number: int) -> None:
