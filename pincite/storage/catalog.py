@@ -477,7 +477,8 @@ class Catalog:
             return None
         rows = self._rows(
             "i",
-            f"SELECT p.id FROM documents d JOIN passages p ON p.document = d.id WHERE {passing}",  # noqa: S608 - constants
+            # Each document is looked at once, not once for each of its passages.
+            f"SELECT id FROM passages WHERE document IN (SELECT d.id FROM documents d WHERE {passing})",  # noqa: S608 - constants
             *values,
         )
         return np.sort(np.fromiter((id_ for (id_,) in rows), dtype=np.int64))
