@@ -34,9 +34,10 @@ def facets(catalog: Catalog, chosen: Filters, typed: Filters = UNFILTERED) -> Fa
     What leaves out is of no kind and always holds. Words and phrases tell passages apart and not
     documents, so they do not count here.
     """
+    endings = catalog.count_documents("ending", replace(chosen, types=()), typed)
     return Facets(
         folders=_folders(catalog, chosen, typed),
-        types=_ordered(catalog.count_documents("ending", replace(chosen, types=()), typed)),
+        types=_ordered({ending: count for ending, count in endings.items() if ending}),
         years=_ordered(catalog.count_documents("year", replace(chosen, after=None, before=None), typed)),
     )
 

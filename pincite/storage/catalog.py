@@ -408,7 +408,7 @@ class Catalog:
 
     def count_documents(self, by: Literal["folder", "ending", "year"], *filters: Filters) -> dict[str, int]:
         """Folder with a slash at its end, ending in small letters, or year of change in local time → documents that
-        pass. The empty folder is the root."""
+        pass. The empty folder is the root, and the empty ending none."""
         passing, values = condition(*filters)
         statement = f"SELECT {_GROUPS[by]} AS name, count(*) FROM documents d WHERE {passing} GROUP BY name"  # noqa: S608 - constants
         return dict(self._rows("si", statement, *values))
@@ -505,7 +505,8 @@ class Catalog:
             return None
         rows = self._rows(
             "i",
-            f"SELECT p.id FROM documents d JOIN passages p ON p.document = d.id WHERE {passing}",  # noqa: S608 - constants
+            # Each document is looked at once, not once for each of its passages.
+            f"SELECT id FROM passages WHERE document IN (SELECT d.id FROM documents d WHERE {passing})",  # noqa: S608 - constants
             *values,
         )
         return np.sort(np.fromiter((id_ for (id_,) in rows), dtype=np.int64))
@@ -593,9 +594,10 @@ class Catalog:
 
 
 _GROUPS = {
-    # What rtrim takes away is all that is no slash, or no dot.
+    # What rtrim takes away is all that is no slash, or no dot. A collection's documents have no endings.
     "folder": "rtrim(d.source, replace(d.source, '/', ''))",
-    "ending": "lower(substr(d.source, 1 + length(rtrim(d.source, replace(d.source, '.', '')))))",
+    "ending": "iif(instr(d.source, '.'),"
+    " lower(substr(d.source, 1 + length(rtrim(d.source, replace(d.source, '.', ''))))), '')",
     "year": "strftime('%Y', d.modified / 1000000000, 'unixepoch', 'localtime')",
 }
 _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}

@@ -14,8 +14,8 @@ from pincite.filters import Filters
 from pincite.storage import lexical
 from pincite.types import Passage
 
-_FIRST_YEAR, _MOST = 1902, 2**63 - 1
-"""Where every system knows the local time, and where SQLite's integers end."""
+_YEARS = range(1902, 2262)
+"""Those whose local time every system knows, and whose nanoseconds SQLite's integers hold."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,6 +96,6 @@ def _ranges(places: Sequence[str]) -> str:
 
 def _nanoseconds(day: date) -> int:
     """When it begins in local time, as the catalog counts."""
-    if day.year < _FIRST_YEAR:
-        return -_MOST
-    return min(int(datetime.combine(day, time()).timestamp()) * 10**9, _MOST)
+    if day.year not in _YEARS:
+        return -(2**63) if day.year < _YEARS.start else 2**63 - 1
+    return int(datetime.combine(day, time()).timestamp()) * 10**9
