@@ -140,7 +140,8 @@ class ReadingList:
 
     def _append(self, said: Entry | _Removal) -> None:
         """One line more, on the disk whole or not at all, whoever else is writing."""
-        line = (json.dumps(said.model_dump(mode="json"), ensure_ascii=False) + "\n").encode()
+        fields = {"id": said.id, **said.model_dump(mode="json")}  # in front, for whoever reads the file
+        line = (json.dumps(fields, ensure_ascii=False) + "\n").encode()
         try:
             self.file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.file, os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)

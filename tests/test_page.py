@@ -162,7 +162,7 @@ def test_a_sync_that_fails_says_why_and_questions_go_on(indexed: Settings) -> No
     page = ask("why is there high water every twelve hours")
     for file in indexed.corpus.iterdir():
         file.unlink()
-    page.button[0].click().run()
+    next(button for button in page.button if button.label == "Re-index").click().run()
     shared().reindexer.wait(WAIT)
     page.run()
     assert "holds no document that can be read" in bodies(page)

@@ -12,6 +12,7 @@ from typing import Any
 from pincite.export import bibtex, markdown, ris, table
 from pincite.export.listed import Listed
 from pincite.export.reference import from_hits, from_list
+from pincite.reading_list import Entry
 from pincite.search import as_json
 from pincite.types import Answer, Hit
 
@@ -71,11 +72,11 @@ def of_list(listed: Sequence[Listed], form: str) -> str:
     return FORMATS[form].of_list(listed)
 
 
-def cited(hit: Hit) -> str:
+def cited(found: Hit | Entry) -> str:
     """The marked sentence in quotation marks, or the passage where none is marked, and its citation behind it."""
-    text = hit.passage.text
-    quote = " … ".join(text[start:end].strip() for start, end in hit.marks) or text.strip()
-    return f"“{quote}” ({hit.citation})"
+    text = found.quote if isinstance(found, Entry) else found.passage.text
+    quote = " … ".join(text[start:end].strip() for start, end in found.marks) or text.strip()
+    return f"“{quote}” ({found.citation})"
 
 
 def _json(what: dict[str, Any]) -> str:

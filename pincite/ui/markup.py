@@ -45,6 +45,11 @@ def block(kind: str, *lines: str) -> str:
     return f'<div class="pincite-{kind}">{"<br>".join(escape(line) for line in lines)}</div>'
 
 
+def heading(text: str) -> str:
+    """A heading of a group of results."""
+    return f'<h2 class="pincite-group">{escape(text)}</h2>'
+
+
 def notice(message: str) -> None:
     """A message that may hold words of a question, a path or a document."""
     with st.container(border=True):

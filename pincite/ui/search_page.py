@@ -8,7 +8,7 @@ import streamlit as st
 from pincite import citation
 from pincite.errors import PinciteError
 from pincite.types import Answer, Band, Hit
-from pincite.ui import index_state, keys, markup
+from pincite.ui import index_state, keys, markup, take
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
@@ -54,6 +54,7 @@ def _verdict(pages: "Pages", answer: Answer) -> None:
     if nearest:
         with st.expander(f"The {'next' if answering else 'nearest'} passages, which may not answer"):
             _hits(pages, answer, nearest)
+    take.export_menu(answer)
     st.caption(f"{len(answer.hits)} passages in {answer.milliseconds:.0f} ms")
 
 
@@ -89,3 +90,5 @@ def _hit(pages: "Pages", answer: Answer, hit: Hit) -> None:
                 "question": answer.question,
             },
         )
+        st.html(take.copy_button(hit), width="content")
+        take.collect_button(hit, answer.question, f"collect-{hit.rank}")
