@@ -169,6 +169,7 @@ def test_no_cell_is_a_formula(first: str) -> None:
     assert (row["text"], row["title"], row["question"]) == (f"'{evil}",) * 3
 
 
+@settings(deadline=None)
 @given(text=UNPLEASANT)
 def test_a_cell_has_the_text_word_for_word(text: str) -> None:
     (row,) = rows(export.of_answer(answer(hit(text)), "csv"))
@@ -218,6 +219,7 @@ def test_every_line_of_ris_is_a_tag_and_ends_as_the_format_says() -> None:
     assert text == "TY  - GEN\r\nTI  - T ER - TY - JOUR\r\nUR  - a.pdf\r\nL1  - a.pdf\r\nER  - \r\n\r\n"
 
 
+@settings(deadline=None)
 @given(texts=st.lists(UNPLEASANT.filter(str.strip), min_size=1, max_size=3))
 def test_ris_gives_back_what_went_in(texts: list[str]) -> None:
     found = rispy.loads(export.of_answer(answer(*(hit(t, source=f"{n}.md") for n, t in enumerate(texts))), "ris"))
@@ -280,7 +282,7 @@ def test_keys_are_unique_whatever_the_names() -> None:
     assert [entry["howpublished"] for entry in found.values()] == sources
 
 
-@settings(max_examples=300)
+@settings(max_examples=300, deadline=None)
 @given(title=UNPLEASANT, text=UNPLEASANT)
 def test_bibtex_gives_back_what_went_in(title: str, text: str) -> None:
     title, text = unicodedata.normalize("NFC", title), unicodedata.normalize("NFC", text)
@@ -339,6 +341,7 @@ def test_a_reading_list_in_the_other_formats() -> None:
 # The command line
 
 
+@pytest.mark.slow
 def test_search_prints_each_format(sample: Settings) -> None:
     def search(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "pincite", "search", "--index", str(sample.index), "-k", "2", *arguments]
