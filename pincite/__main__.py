@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -21,6 +21,10 @@ _QUESTION = (
     " title:word, after:2024-05, before:2025. Put -- before one that begins with a minus."
 )
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+FormatOption = Annotated[
+    Literal["markdown", "csv", "ris", "bibtex"] | None,
+    typer.Option("--format", help="Print the results for another program."),
+]
 
 
 @app.callback()
@@ -34,13 +38,20 @@ def search(
     index: IndexOption = None,
     count: Annotated[int | None, typer.Option("-k", min=1, max=1000, help="How many passages.")] = None,
     as_json: JsonOption = False,
+    form: FormatOption = None,
 ) -> None:
     """Answer a question with the passages that answer it."""
+    if as_json and form:
+        raise typer.BadParameter("--json is a format of its own: take one of the two")
     from pincite.search import Searcher
     from pincite.search import as_json as answer_as_json
 
     answer = Searcher(console.settings(index=index)).search(question, count)
-    if as_json:
+    if form:
+        from pincite import export
+
+        print(export.of_answer(answer, form), end="")
+    elif as_json:
         print(json.dumps(answer_as_json(answer), ensure_ascii=False, indent=1))
     else:
         print(_text(answer))

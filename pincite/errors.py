@@ -6,6 +6,7 @@
     │   └── Unreadable        one file cannot be read: it is skipped and the rest goes on
     │       └── Inaccessible  the system does not give it: what is indexed of it stays
     ├── JudgementError        judgements, a run or a test collection cannot be read
+    ├── ReadingListError      the reading list cannot be read or written
     ├── OutputError           a file that was asked for cannot be written
     ├── QuestionError         nothing can be searched for with this question
     ├── ModelError            a model is missing, altered or does not fit
@@ -42,6 +43,10 @@ class Inaccessible(Unreadable):
 
 class JudgementError(PinciteError):
     """Judgements, a run or a test collection cannot be read, or are not there."""
+
+
+class ReadingListError(PinciteError):
+    """The reading list has a damaged line, or its file cannot be read or written."""
 
 
 class OutputError(PinciteError):

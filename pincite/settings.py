@@ -64,6 +64,7 @@ class Settings(_Table):
 
     corpus: Path = Path("corpus")
     index: Path = Path("index")
+    reading_list: Path = Path("reading-list.jsonl")
     model: Model = Model()
     passages: Passages = Passages()
     search: Search = Search()
@@ -89,5 +90,5 @@ class Settings(_Table):
             key = ".".join(str(part) for part in first["loc"])
             what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
             raise SettingsError(f"{file}: {key}: {what}; see docs/settings.md") from error
-        folder = file.parent
-        return settings.model_copy(update={"corpus": folder / settings.corpus, "index": folder / settings.index})
+        paths = {key: file.parent / getattr(settings, key) for key in ("corpus", "index", "reading_list")}
+        return settings.model_copy(update=paths)

@@ -87,8 +87,8 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     page.keyboard.press("k")
     assert current(page, 1) == first
     page.keyboard.press("y")
-    page.get_by_text("Copied: “## Fees").first.wait_for(state="attached")
-    assert page.evaluate("navigator.clipboard.readText()") == f"“## Fees\n\n{FEE}”\n{first}"
+    page.get_by_text("Copied: “A night").first.wait_for(state="attached")
+    assert page.evaluate("navigator.clipboard.readText()") == f"“{FEE}” ({first})"
 
     page.keyboard.press("?")
     assert page.get_by_role("dialog", name="Keys").inner_text().startswith("Keys\nj or ↓\nthe next passage")

@@ -32,6 +32,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
     assert Settings.load() == Settings(
         corpus=Path("corpus"),
         index=Path("index"),
+        reading_list=Path("reading-list.jsonl"),
         model=Model(name="all-MiniLM-L6-v2", engine="auto"),
         passages=Passages(tokens=128),
         search=Search(results=10, candidates=100),
@@ -43,6 +44,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     text = """
 corpus = "texts"
 index = "/var/index"
+reading_list = "lists/mine.jsonl"
 [model]
 name = "some/model"
 engine = "pytorch"
@@ -60,6 +62,7 @@ ocr = true
     assert load(tmp_path, text) == Settings(
         corpus=tmp_path / "texts",
         index=Path("/var/index"),
+        reading_list=tmp_path / "lists" / "mine.jsonl",
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
         search=Search(results=5, candidates=50),

@@ -11,19 +11,14 @@ from types import MappingProxyType
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pincite.errors import JudgementError
-from pincite.types import Place, Span
+from pincite.quotation import Quotation
+from pincite.quotation import locate as locate
+from pincite.types import Place
 
 
-class JudgedPlace(BaseModel):
+class JudgedPlace(Quotation):
     """A place as it was judged."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    source: str
-    quote: str
-    prefix: str = ""
-    suffix: str = ""
-    start: int = 0
-    """Where the quote stood, in code points: a hint."""
     grade: int = 2
     """0 does not answer, 1 in part, 2 by itself."""
 
@@ -84,30 +79,6 @@ def _lines(file: Path) -> Iterator[Judgement]:
                 raise JudgementError(
                     f"{file}, line {number}: {f'{key}: ' if key else ''}{first['msg']}: mend the line"
                 ) from error
-
-
-def locate(place: JudgedPlace, text: str) -> Span | None:
-    """Where the quote stands in a text: at its hint, else where it stands once, with its surroundings.
-
-    None where it stands nowhere, or in several places that its surroundings cannot tell apart.
-    """
-    if text.startswith(place.quote, place.start):
-        return place.start, place.start + len(place.quote)
-    everywhere = list(_occurrences(place.quote, text))
-    if len(everywhere) > 1:
-        everywhere = [span for span in everywhere if _surrounded(place, text, span)]
-    return everywhere[0] if len(everywhere) == 1 else None
-
-
-def _occurrences(quote: str, text: str) -> Iterator[Span]:
-    start = text.find(quote) if quote else -1
-    while start >= 0:
-        yield start, start + len(quote)
-        start = text.find(quote, start + 1)
-
-
-def _surrounded(place: JudgedPlace, text: str, span: Span) -> bool:
-    return text[: span[0]].endswith(place.prefix) and text.startswith(place.suffix, span[1])
 
 
 def documents(judgements: Iterable[Judgement]) -> list[JudgedQuery]:

@@ -56,6 +56,11 @@ def element(kind: str, body: str, name: str) -> str:
     return f'<div class="pincite-{kind}" role="group" tabindex="-1" aria-label="{escape(name)}">{body}</div>'
 
 
+def heading(text: str) -> str:
+    """A heading of a group of results."""
+    return f'<h2 class="pincite-group">{escape(text)}</h2>'
+
+
 def notice(message: str) -> None:
     """A message that may hold words of a question, a path or a document."""
     with st.container(border=True):

@@ -7,6 +7,7 @@ import streamlit as st
 
 from pincite.embedding import Embedder
 from pincite.errors import PinciteError
+from pincite.reading_list import ReadingList
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.sync import Report, sync
@@ -74,6 +75,7 @@ class Resources:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.searcher = Searcher(settings)
+        self.reading_list = ReadingList(settings.reading_list)
         self.reindexer = Reindexer(settings, self.searcher.embedder)
 
 

@@ -7,7 +7,7 @@ import streamlit as st
 from pincite.errors import IndexMissing, PinciteError
 from pincite.storage import Catalog
 from pincite.suggestions import suggest
-from pincite.ui import filters, index_state, keys, markup, results, urlstate
+from pincite.ui import filters, index_state, keys, markup, results, take, urlstate
 from pincite.ui.asked import MOST, Asked
 from pincite.ui.resources import Resources
 
@@ -113,6 +113,7 @@ def _foot(shown: results.Shown) -> None:
     with st.container(horizontal=True, vertical_alignment="center"):
         if asked.count < MOST and len(answer.hits) == asked.count:
             st.button("More passages", key="more", icon=":material/expand_more:", on_click=_more, args=(asked,))
+        take.export_menu(answer)
         st.caption(f"{len(answer.hits)} passages in {answer.milliseconds:.0f} ms", width="content")
 
 

@@ -12,7 +12,7 @@ from pincite.ledger import entry
 from pincite.reading.picture import picture
 from pincite.storage import Catalog
 from pincite.types import Document, Hit, Section, Span
-from pincite.ui import keys, markup, urlstate
+from pincite.ui import keys, markup, take, urlstate
 from pincite.ui.asked import Asked, place_params, source_params
 from pincite.ui.resources import Resources
 
@@ -69,9 +69,9 @@ def show(pages: "Pages", resources: Resources) -> None:
         markup.notice(opened)
         keys.listen("source")
         return
-    _neighbours(resources, asked, opened)
+    hit = _among_hits(resources, asked, opened)
     _head(opened)
-    _original(resources, opened)
+    _take(resources, asked, opened, hit)
     _outline(asked, opened.document, opened.passage[0])
     if opened.document.media_type == PDF and opened.file == "current" and _wants_pages():
         _sheet(resources, opened)
@@ -124,18 +124,18 @@ def _span(start: str | None, end: str | None, length: int) -> Span:
     return first, min(max(last, first), length)
 
 
-def _neighbours(resources: Resources, asked: Asked, opened: _Opened) -> None:
-    """Ways to the hits before and after this one."""
+def _among_hits(resources: Resources, asked: Asked, opened: _Opened) -> Hit | None:
+    """The hit that is opened, if it is one, below ways to those before and after it."""
     if not asked.question:
-        return
+        return None
     try:
         hits = resources.searcher.search(asked.question, asked.count, asked.filters).hits
     except PinciteError:
-        return  # the document can be read all the same
+        return None  # the document can be read all the same
     here = (opened.document.source, *opened.passage)
     at = next((n for n, hit in enumerate(hits) if here in _places(hit)), None)
     if at is None:
-        return
+        return None
     with st.container(horizontal=True, vertical_alignment="center"):
         st.caption(f"Passage {at + 1} of {len(hits)}", width="content")
         for step, name, icon in ((-1, "previous", "arrow_upward"), (1, "next", "arrow_downward")):
@@ -148,6 +148,7 @@ def _neighbours(resources: Resources, asked: Asked, opened: _Opened) -> None:
                     on_click=urlstate.go,
                     args=(source_params(asked, hits[at + step]),),
                 )
+    return hits[at]
 
 
 def _places(hit: Hit) -> list[tuple[str, int, int]]:
@@ -168,8 +169,8 @@ def _head(opened: _Opened) -> None:
         st.html(markup.block("warning", "The document was indexed anew since this link was made: look around it."))
 
 
-def _original(resources: Resources, opened: _Opened) -> None:
-    """The file itself, and a quote of the passage to take along."""
+def _take(resources: Resources, asked: Asked, opened: _Opened, hit: Hit | None) -> None:
+    """The file itself, and the passage to take along."""
     document, (start, end) = opened.document, opened.passage
     with st.container(horizontal=True, vertical_alignment="center"):
         if opened.file == "current":
@@ -181,7 +182,10 @@ def _original(resources: Resources, opened: _Opened) -> None:
                 icon=":material/download:",
                 on_click="ignore",
             )
-        if start < end:
+        if hit is not None:
+            st.html(take.copy_button(hit), width="content")
+            take.collect_button(hit, asked.question, "collect")
+        elif start < end:
             place = f"{document.source}, characters {start}–{end}"
             st.html(markup.copy_button("Copy quote", f"“{document.text[start:end]}”\n{place}"), width="content")
 
