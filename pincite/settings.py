@@ -64,6 +64,8 @@ class Settings(_Table):
 
     corpus: Path = Path("corpus")
     index: Path = Path("index")
+    judgments: Path = Path("judgments")
+    """Where judgements lie, and the records of evaluations."""
     model: Model = Model()
     passages: Passages = Passages()
     search: Search = Search()
@@ -90,4 +92,5 @@ class Settings(_Table):
             what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
             raise SettingsError(f"{file}: {key}: {what}; see docs/settings.md") from error
         folder = file.parent
-        return settings.model_copy(update={"corpus": folder / settings.corpus, "index": folder / settings.index})
+        paths = {name: folder / getattr(settings, name) for name in ("corpus", "index", "judgments")}
+        return settings.model_copy(update=paths)

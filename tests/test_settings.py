@@ -43,6 +43,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
     text = """
 corpus = "texts"
 index = "/var/index"
+judgments = "judged"
 [model]
 name = "some/model"
 engine = "pytorch"
@@ -60,6 +61,7 @@ ocr = true
     assert load(tmp_path, text) == Settings(
         corpus=tmp_path / "texts",
         index=Path("/var/index"),
+        judgments=tmp_path / "judged",
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
         search=Search(results=5, candidates=50),

@@ -10,6 +10,7 @@ from types import MappingProxyType
 from pincite.errors import JudgementError
 from pincite.evaluation.adoption import AROUND, Texts
 from pincite.evaluation.judgements import JudgedPlace, Judgement, identity, locate, read, update
+from pincite.storage import Catalog
 from pincite.types import Passage, Span
 
 
@@ -132,6 +133,17 @@ class OwnJudgements:
             return None
         text = self._texts(place.source)
         return locate(place, text) if text is not None else None
+
+
+def indexed_texts(index: Path) -> Texts:
+    """What an index holds of each source when it is asked."""
+
+    def text(source: str) -> str | None:
+        with Catalog(index) as catalog, catalog.reading():
+            document = catalog.document(source)
+        return document.text if document else None
+
+    return text
 
 
 def quoted(passage: Passage) -> Span:
