@@ -264,7 +264,7 @@ def test_any_passage_of_any_text_is_found_again(
     found = Passage("a.md", len(before), len(before) + len(words), words)
     judged = OwnJudgements(tmp_path_factory.mktemp("judged") / "own.jsonl", {"a.md": text}.get)
     judged.grade(QUESTION, found, grade)
-    (place,) = OwnJudgements(judged.file, judged._texts).all()[identity(QUESTION)].places
+    (place,) = OwnJudgements(judged.file, judged.text_of).all()[identity(QUESTION)].places
     start, end = quoted(found)
     assert text[place.start : place.start + len(place.quote)] == place.quote == text[start:end]
     assert place.prefix + place.quote + place.suffix == text[max(0, start - 32) : end + 32]

@@ -32,6 +32,11 @@ class Evaluations:
         """Whether one is under way."""
         return self._thread is not None and self._thread.is_alive()
 
+    @property
+    def was_cancelled(self) -> bool:
+        """Whether the last one was stopped by a person."""
+        return self._is_cancelled.is_set() and not self.is_running and self.outcome is None
+
     def start(self, judged: JudgementSet) -> None:
         """Begin, unless one is running."""
         with self._lock:

@@ -29,7 +29,7 @@ class OwnJudgements:
     def __init__(self, file: Path, texts: Texts) -> None:
         """`texts` says what is indexed of a source now."""
         self.file = file
-        self._texts = texts
+        self.text_of = texts
         self._lock = threading.Lock()
         self._state: tuple[int, int, int] | None = None
         self._read: Mapping[str, Judgement] = MappingProxyType({})
@@ -102,7 +102,7 @@ class OwnJudgements:
         update(lines, self.file)
 
     def _place(self, passage: Passage, grade: int) -> JudgedPlace:
-        text = self._texts(passage.source)
+        text = self.text_of(passage.source)
         if text is None or text[passage.start : passage.end] != passage.text:
             raise JudgementError(f"{passage.source}: has changed since it was shown: ask again, then judge")
         start, end = quoted(passage)
@@ -131,7 +131,7 @@ class OwnJudgements:
             return start, end
         if not (start < passage.end and passage.start < end) and place.quote not in passage.text:
             return None
-        text = self._texts(place.source)
+        text = self.text_of(place.source)
         return locate(place, text) if text is not None else None
 
 
