@@ -229,7 +229,7 @@ def _begin(resources: Resources) -> None:
         " at once, and Quality measures with it. Type a question that people really asked, or have some proposed."
     )
     drawn = st.session_state.get(_DRAWN, 0)
-    if st.button("Propose other questions" if drawn else "Propose questions", icon=":material/lightbulb:"):
+    if st.button("Propose questions", icon=":material/lightbulb:", help="Others with each press"):
         drawn = st.session_state[_DRAWN] = drawn + 1
     if not drawn:
         return
