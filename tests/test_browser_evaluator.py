@@ -86,8 +86,8 @@ def test_three_passages_are_graded_with_the_keys_and_measured(
         if source == "bread.md":
             assert NASTY in page.locator(".pincite-judging").inner_text()
         if number > 1:
-            page.get_by_role("button", name="Back").click()
-    assert page.title() == "Judge"
+            page.get_by_role("button", name="Back", exact=True).click()
+    assert page.title() == "Pincite"
     assert len(own(settings)) == 3
 
     # What was judged is measured, beside the page, as the command measures it.

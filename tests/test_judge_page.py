@@ -156,7 +156,7 @@ def test_each_grade_is_saved_at_once_and_the_next_passage_comes(indexed: Setting
     assert progress(again) == "3 of 3 judged"
     said = {2: "You said: answers<", 1: "You said: answers in part<", 0: "You said: does not answer<"}
     assert said[given[shown(again)]] in bodies(again)
-    press(again, "Take back")
+    press(again, "Withdraw")
     assert len(graded(indexed)) == 2
     assert "Not judged yet" in bodies(again)
 

@@ -198,15 +198,15 @@ def test_a_record_of_another_generation_says_so_and_the_next_is_compared_with_it
     after = measure(page)
     assert not page.warning
     assert after.index.generation == 2
-    rows = cells(page, "Difference, B − A")
     (lead,) = [row for row in compare(before.evaluation, after.evaluation) if row.measure == "nDCG@10"]
-    assert rows["nDCG@10"] == [
-        f"{lead.a:.3f}",
-        f"{lead.b:.3f}",
-        f"{lead.b - lead.a:+.3f}",
-        f"{lead.interval[0]:+.3f} to {lead.interval[1]:+.3f}",
+    assert (lead.wins, lead.losses, lead.ties) == (0, 2, 1)
+    low, high = (f"{end:+.3f}".replace("-", "−") for end in lead.interval)
+    assert cells(page, "Difference")["nDCG@10"] == [
+        f"{lead.a:.3f} → {lead.b:.3f}",
+        f"−{lead.a - lead.b:.3f}",
+        f"{low} to {high}",
         f"{lead.p:.4f}",
-        "0, 2, 1",
+        "0, 2",
     ]
     assert "**Worse: 2 questions**" in [markdown.value for markdown in page.markdown]
     assert "nDCG@10 1.000 → 0.000<br>First: tides.md:0-98 → " in bodies(page)

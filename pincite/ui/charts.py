@@ -71,5 +71,5 @@ def scores(values: Sequence[float], bands: Mapping[str, float], *, is_answerable
         .mark_rule(strokeDash=[4, 3], strokeWidth=2, color=_LINE)
         .encode(x=alt.X("at:Q", title=None, scale=scale, axis=said))
     )
-    chart: alt.LayerChart = (bars + lines).resolve_axis(x="independent").properties(height=160)
+    chart: alt.LayerChart = (bars + lines).resolve_axis(x="independent").properties(height=220)
     return chart

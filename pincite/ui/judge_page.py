@@ -91,7 +91,6 @@ def _judge(resources: Resources, question: str) -> dict[str, str]:
                 st.button(
                     f"{name} ({value})",
                     key=f"grade-{value}-{passage.source}-{passage.start}",
-                    type="primary" if grade == value else "secondary",
                     icon=":material/check:" if grade == value else None,
                     on_click=_grade,
                     args=(resources, question, passages, number, value),
@@ -103,7 +102,7 @@ def _judge(resources: Resources, question: str) -> dict[str, str]:
         st.button("Next", key="next", icon=":material/arrow_forward:", on_click=_go, args=(number + 1,))
         if grade is not None:
             st.button(
-                "Take back", key="withdraw", icon=":material/undo:", on_click=_save,
+                "Withdraw", key="withdraw", icon=":material/undo:", on_click=_save,
                 args=(lambda: resources.judgements.grade(question, passage, None),),
             )  # fmt: skip
         _nothing(resources, question, grades, is_unanswerable)

@@ -97,7 +97,7 @@ def _evaluation(resources: Resources, known: Mapping[str, JudgementSet], was_run
             format_func=lambda name: f"{_SETS[name]} ({summary.questions(len(known[name].judgements))})",
             width=360,
         )
-        if st.button("Measure", icon=":material/monitoring:", type="primary") and name:
+        if st.button("Measure", icon=":material/monitoring:") and name:
             running.start(known[name])
             st.rerun()
 
@@ -140,7 +140,13 @@ def _record(pages: "Pages", resources: Resources, record: Record, state: Measure
     _scores(resources, found)
     if latency := found["milliseconds"]:
         st.subheader("How long a question takes")
-        st.html(table("Milliseconds", ["", "ms"], [(name, f"{value:.1f}") for name, value in latency.items()]))
+        st.html(
+            table(
+                "Time from question to answer",
+                ["Of all questions", "Milliseconds"],
+                [(name, f"{value:.1f}") for name, value in latency.items()],
+            )
+        )
 
 
 def _circumstances(record: Record, state: Measured) -> None:
@@ -214,7 +220,7 @@ def _since(pages: "Pages", record: Record, before: Record | None) -> None:
     if before is None:
         st.caption("No earlier generation has been measured with these questions, so there is nothing to compare with.")
         return
-    st.caption(f"Compared with {_named(before)}.")
+    st.caption(f"This one (B) against that of {_named(before)} (A).")
     if before.judgements_sha256 != record.judgements_sha256:
         shared = len(before.questions & record.questions)
         st.caption(f"The judgements are not the same: what follows is of the {summary.questions(shared)} in both.")
@@ -227,17 +233,16 @@ def _difference(pages: "Pages", a: Table, b: Table) -> None:
     if found:
         st.html(
             table(
-                "Difference, B − A",
-                ["Measure", "A", "B", "B − A", "95 % interval", "p", "Better, worse, same"],
+                "Difference",
+                ["Measure", "A → B", "B − A", "95 % interval", "p", "Better, worse"],
                 [
                     (
                         row.measure,
-                        f"{row.a:.3f}",
-                        f"{row.b:.3f}",
-                        f"{row.b - row.a:+.3f}",
-                        f"{row.interval[0]:+.3f} to {row.interval[1]:+.3f}",
+                        f"{row.a:.3f} → {row.b:.3f}",
+                        _signed(row.b - row.a),
+                        f"{_signed(row.interval[0])} to {_signed(row.interval[1])}",
                         f"{row.p:.4f}",
-                        f"{row.wins}, {row.losses}, {row.ties}",
+                        f"{row.wins}, {row.losses}",
                     )
                     for row in found
                 ],
@@ -260,6 +265,10 @@ def _difference(pages: "Pages", a: Table, b: Table) -> None:
         _question(pages, turn.question, f"Better: {said}" if turn.b == "none" else f"Worse: {said}")
     if not moved and not turned:
         st.caption("No question got better or worse.")
+
+
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "−")
 
 
 def _move(pages: "Pages", move: Move) -> None:
