@@ -21,15 +21,16 @@ from pincite.evaluation import (
     draft,
     draw,
     evaluate,
-    load,
-    project,
+    records,
     score,
+    sets,
     sheet,
     trec,
 )
 from pincite.evaluation.index import open_index
 from pincite.evaluation.judgements import absent, append, documents, join
 from pincite.evaluation.runs import DEPTH, METHODS
+from pincite.evaluation.sets import JudgementSet
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog
@@ -43,7 +44,9 @@ _LISTED = 20
 def main(
     context: typer.Context,
     index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
-    judgments: Annotated[Path, typer.Option(help="A judgements file, or a folder of them.")] = Path("judgments"),
+    judgments: Annotated[
+        Path | None, typer.Option(help="A judgements file, or a folder of them; judgments/.", show_default=False)
+    ] = None,
     collection: Annotated[Path | None, typer.Option(help="A test collection in BEIR layout instead.")] = None,
     dataset: Annotated[
         str | None, typer.Option(metavar="NAME", help="A test collection by its name in ir_datasets instead.")
@@ -87,15 +90,19 @@ def main(
     settings = console.settings(index=index)
     source = Collection(collection) if collection is not None else Dataset(dataset) if dataset is not None else None
     run = trec.read_run(score_run) if score_run is not None else None
+    own = None
     if source is not None or qrels is not None:
         judged, lost = _judged_documents(source, qrels, topics)
-    elif run is not None:
-        judged, lost = documents(load(judgments)), []
     else:
-        judged, lost = _own(settings, judgments)
+        judgments = judgments or settings.judgments
+        own = sets.at(judgments, settings.judgments)
+        if run is None:
+            judged, lost = own.project(settings.index)
+        else:
+            judged, lost = documents(own.judgements), [*own.left_out]
     judged = draw(judged, queries)
     if not judged:
-        raise JudgementError(f"{qrels or collection or dataset}: no question has a relevant document")
+        raise JudgementError(f"{qrels or collection or dataset or judgments}: no question has a relevant document")
     if run is not None:
         found = score(run, judged)
     else:
@@ -121,6 +128,8 @@ def main(
         )
         about = {"Judgements": str(qrels or collection or dataset or judgments), **asked, **reranker}
         _write(report_file, report.render(found, about))
+    if run is None and own is not None and queries is None:
+        _record(found, own, searcher)
     print(_text(found))
     _list(found.lost)
     _list(found.remarks)
@@ -236,11 +245,15 @@ def draft_questions(
 @app.command()
 def adopt(
     file: Annotated[Path, typer.Argument(help="What evaluate.py draft wrote, filled in.")] = draft.FILE,
-    judgments: Annotated[Path, typer.Option(help="The judgements file to add to.")] = Path("judgments/own.jsonl"),
+    judgments: Annotated[
+        Path | None, typer.Option(help="The judgements file to add to; judgments/own.jsonl.", show_default=False)
+    ] = None,
     index: Annotated[Path | None, typer.Option(help="The folder that holds the index.")] = None,
 ) -> None:
     """Take over what you judged. Exit status 1 if a question had to be left out."""
-    with Catalog(console.settings(index=index).index) as catalog, catalog.reading():
+    settings = console.settings(index=index)
+    judgments = judgments or settings.judgments / sets.OWN
+    with Catalog(settings.index) as catalog, catalog.reading():
         found = adoption.adopt(sheet.read_text(file), cache(partial(_text_of, catalog)))
     if not (found.judgements or found.unmarked or found.complaints):
         raise JudgementError(f"{file}: holds no question: name the file that evaluate.py draft wrote")
@@ -272,12 +285,17 @@ def _read(file: Path) -> dict[str, Any]:
         raise JudgementError(f"{file}: not what evaluate.py --json writes ({error})") from error
 
 
-def _own(settings: Settings, path: Path) -> tuple[list[JudgedQuery], list[str]]:
-    """The person's judgements, projected onto what the index holds."""
-    judgements = load(path)
-    with Catalog(settings.index) as catalog, catalog.reading():
-        documents = {place.source: catalog.document(place.source) for j in judgements for place in j.places}
-    return project(judgements, {source: document and document.text for source, document in documents.items()})
+def _record(found: Evaluation, own: JudgementSet, searcher: Searcher) -> None:
+    """Keep what was measured of the settings' own index and judgements, for the page and for later."""
+    settings = searcher.settings
+    if own.name == "file" or settings.index.resolve() != console.settings().index.resolve():
+        return
+    with searcher.index.snapshot() as snapshot:
+        measured = records.Measured.of(snapshot.generation.manifest)
+    try:
+        records.keep(records.Record.of(found, own, measured, settings), settings.judgments / records.FOLDER)
+    except OutputError as error:  # what was measured is told all the same
+        print(f"pincite: {error}", file=sys.stderr)
 
 
 def _judged_documents(

@@ -65,6 +65,9 @@ class Settings(_Table):
     corpus: Path = Path("corpus")
     index: Path = Path("index")
     reading_list: Path = Path("reading-list.jsonl")
+    """Where the passages that a person collects are kept, with notes."""
+    judgments: Path = Path("judgments")
+    """Where judgements lie, and the records of evaluations."""
     model: Model = Model()
     passages: Passages = Passages()
     search: Search = Search()
@@ -90,5 +93,6 @@ class Settings(_Table):
             key = ".".join(str(part) for part in first["loc"])
             what = "unknown key" if first["type"] == "extra_forbidden" else first["msg"].lower()
             raise SettingsError(f"{file}: {key}: {what}; see docs/settings.md") from error
-        paths = {key: file.parent / getattr(settings, key) for key in ("corpus", "index", "reading_list")}
+        located = ("corpus", "index", "reading_list", "judgments")
+        paths = {key: file.parent / getattr(settings, key) for key in located}
         return settings.model_copy(update=paths)

@@ -78,6 +78,7 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     assert page.locator("mark").first.inner_text() == FEE
     assert page.url == f"{library}/?q=how+much+is+one+night+for+a+visiting+boat%3F"
 
+    settled(page)
     page.keyboard.press("Escape")
     page.keyboard.press("j")
     first = current(page, 1)

@@ -168,14 +168,14 @@ def test_what_changed_since_is_said_in_words(indexed: Settings, tides: Entry, br
     sync(indexed, embedder=embedder)
     page = opened()
     moved = f"Moved: these words now stand in tides.md, characters {tides.start + 9}–{tides.end + 9}."
-    assert f'<div class="pincite-change">{moved}</div>' in bodies(page)
+    assert f'<div class="pincite-warning">{moved}</div>' in bodies(page)
     assert "Changed: the document no longer has these words, or has them at several places." in bodies(page)
     assert "2 passages. 2 changed since they were collected." in said(page)
 
     (indexed.corpus / "bread.txt").unlink()
     sync(indexed, embedder=embedder)
     page = opened()
-    assert '<div class="pincite-change">Gone: the document is no longer indexed.</div>' in bodies(page)
+    assert '<div class="pincite-warning">Gone: the document is no longer indexed.</div>' in bodies(page)
     assert "wild yeast is slower" in bodies(page), "what was collected is kept"
 
 

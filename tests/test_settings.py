@@ -45,6 +45,7 @@ def test_every_key_can_be_set(tmp_path: Path) -> None:
 corpus = "texts"
 index = "/var/index"
 reading_list = "lists/mine.jsonl"
+judgments = "judged"
 [model]
 name = "some/model"
 engine = "pytorch"
@@ -63,6 +64,7 @@ ocr = true
         corpus=tmp_path / "texts",
         index=Path("/var/index"),
         reading_list=tmp_path / "lists" / "mine.jsonl",
+        judgments=tmp_path / "judged",
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
         search=Search(results=5, candidates=50),

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from pincite.errors import JudgementError
+from pincite.evaluation.measures import interval
 
 PERMUTATIONS = 10_000
 
@@ -23,6 +24,8 @@ class Comparison:
     """Questions that B answers better."""
     losses: int
     ties: int
+    interval: tuple[float, float] = (0.0, 0.0)
+    """95 % bootstrap interval of the difference, B − A."""
 
 
 def compare(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Comparison]:
@@ -52,7 +55,8 @@ def _comparison(name: str, pairs: np.ndarray) -> Comparison:
     differences = pairs[:, 1] - pairs[:, 0]
     a, b = pairs.mean(axis=0)
     wins, losses = int((differences > 0).sum()), int((differences < 0).sum())
-    return Comparison(name, float(a), float(b), randomisation_p(differences), wins, losses, len(pairs) - wins - losses)
+    p, ties = randomisation_p(differences), len(pairs) - wins - losses
+    return Comparison(name, float(a), float(b), p, wins, losses, ties, interval(differences.tolist()))
 
 
 def randomisation_p(differences: Sequence[float] | np.ndarray) -> float:
@@ -95,3 +99,25 @@ def moves(a: Mapping[str, Any], b: Mapping[str, Any], measure: str, count: int) 
     ]
     moved = [move for move in moved if move.a != move.b]
     return sorted(moved, key=lambda move: -abs(move.b - move.a))[:count]
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question that nothing answers, and that only one of two evaluations knew to leave unanswered."""
+
+    question: str
+    a: str
+    """The band of what came first."""
+    b: str
+
+
+def turns(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Turn]:
+    """In the order of A."""
+    rows_b = {row["id"]: row for row in b["rows"]}
+    return [
+        Turn(row["question"], row["answer"], other["answer"])
+        for row in a["rows"]
+        if row["unanswerable"]
+        and (other := rows_b.get(row["id"]))
+        and (row["answer"] == "none") != (other["answer"] == "none")
+    ]

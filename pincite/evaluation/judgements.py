@@ -1,9 +1,10 @@
 """Judgements: questions and the places that answer them, by quote, so that they survive any re-cutting."""
 
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
@@ -54,20 +55,32 @@ def load(path: Path) -> list[Judgement]:
     A later line with the same id replaces the earlier. Raises `JudgementError`, naming file and
     line, for one that cannot be read, and for a path without judgements.
     """
-    files = sorted(path.glob("*.jsonl")) if path.is_dir() else [path]
-    found: dict[str, Judgement] = {}
-    for file in files:
-        for judgement in _lines(file):
-            found[judgement.id] = judgement
+    found = read(sorted(path.glob("*.jsonl")) if path.is_dir() else [path])
     if not found:
         raise JudgementError(f"{path}: holds no judgements: name a .jsonl file or a folder of them")
+    return found
+
+
+def read(files: Iterable[Path]) -> list[Judgement]:
+    """The same for these files; none where they hold none."""
+    found: dict[str, Judgement] = {}
+    for file in files:
+        try:
+            found |= _latest(file, file.read_bytes())
+        except OSError as error:
+            raise JudgementError(f"{file}: cannot be read ({error})") from error
     return list(found.values())
 
 
-def _lines(file: Path) -> Iterator[Judgement]:
+def _latest(file: Path, data: bytes) -> dict[str, Judgement]:
+    """Id → the last line that has it, in the order of the first."""
+    return {judgement.id: judgement for judgement in _lines(file, data)}
+
+
+def _lines(file: Path, data: bytes) -> Iterator[Judgement]:
     try:
-        lines = file.read_text(encoding="utf-8").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
+        lines = data.decode().split("\n")
+    except UnicodeDecodeError as error:
         raise JudgementError(f"{file}: cannot be read ({error})") from error
     for number, line in enumerate(lines, start=1):
         if line.strip():
@@ -152,22 +165,43 @@ def identity(question: str) -> str:
     return f"own-{hashlib.sha256(' '.join(question.casefold().split()).encode()).hexdigest()[:12]}"
 
 
+def measurable(judgements: Iterable[Judgement]) -> tuple[list[Judgement], list[str]]:
+    """The judgements that say what is right, and a line for each that only says what is not.
+
+    One that was taken back altogether says nothing, and gets no line.
+    """
+    found, left_out = [], []
+    for judgement in judgements:
+        if judgement.unanswerable or any(place.grade for place in judgement.places):
+            found.append(judgement)
+        elif judgement.places:
+            left_out.append(f"{judgement.id}: no place judged answers, and it is not marked unanswerable: left out")
+    return found, left_out
+
+
 def append(judgements: Sequence[Judgement], file: Path) -> int:
     """Append to a judgements file what it does not say yet, flushed to the disk; returns how many lines.
 
     What differs only in when it was judged is not said again. Raises `JudgementError` for a file
     that is no judgements file or cannot be written.
     """
+    return update(lambda _known: judgements, file)
+
+
+def update(judge: Callable[[Mapping[str, Judgement]], Iterable[Judgement]], file: Path) -> int:
+    """`append` what `judge` makes of the judgements in the file, by id. Nobody else writes to it meanwhile."""
     if file.is_dir():
         raise JudgementError(f"{file}: is a folder: name a .jsonl file in it")
     try:
-        before = file.read_bytes() if file.exists() else b""
-        known = {judgement.id: judgement for judgement in (load(file) if before.strip() else [])}
-        new = [j for j in judgements if j.id not in known or known[j.id].model_copy(update={"at": j.at}) != j]
-        lines = [json.dumps(judgement.model_dump(mode="json"), ensure_ascii=False) + "\n" for judgement in new]
-        first = "\n" if lines and before and not before.endswith(b"\n") else ""
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("ab") as out:
+        with file.open("a+b") as out:
+            fcntl.flock(out, fcntl.LOCK_EX)  # given back when the file is closed, or its process dies
+            out.seek(0)
+            before = out.read()
+            known = _latest(file, before)
+            new = [j for j in judge(known) if j.id not in known or known[j.id].model_copy(update={"at": j.at}) != j]
+            lines = [json.dumps(judgement.model_dump(mode="json"), ensure_ascii=False) + "\n" for judgement in new]
+            first = "\n" if lines and before and not before.endswith(b"\n") else ""
             out.write((first + "".join(lines)).encode())
             out.flush()
             os.fsync(out.fileno())

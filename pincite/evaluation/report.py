@@ -15,36 +15,13 @@ from markupsafe import Markup
 
 import pincite
 from pincite import relevance
+from pincite.evaluation import summary
 from pincite.evaluation.evaluator import Evaluation
 
-WORST = 10
-"""Questions that are shown with what was expected of them."""
-FALSE_ANSWERS = 5
-"""Questions without an answer that are shown with what they got nonetheless."""
 _BINS = 20
 _WIDTH = 850
 """Of the plots with their axes, in pixels."""
 _LIBRARIES = ("ir-measures", "sentence-transformers", "openvino", "torch", "faiss-cpu", "tantivy", "numpy")
-
-_MEANINGS = {
-    "nDCG@10": "how near the first ten come to the best possible order; 1 is perfect",
-    "RR@10": "one divided by the rank of the first that is right: 1 if always first, 0.5 if second",
-    "R@5": "share of all that is right found among the first five",
-    "R@20": "share of all that is right found among the first twenty",
-    "R@100": "share of all that is right found among the first hundred",
-    "Success@1": "share of questions where the very first is right",
-    "character R@5": "share of the words that answer which the first five passages show",
-    "character P@5": "share of the words in the first five passages that answer",
-    "character IoU@5": "both in one: what is shown and answers, of all that is shown or answers",
-    "Success@1000 characters": "share of questions answered within a minute's reading, from the top",
-    "marked sentence": "where the first passage answers: how often its marked sentence does",
-}
-_ABSTENTION = {
-    "area under the ROC curve": "how often an answerable question scores above an unanswerable one; 0.5 is chance",
-    "answerable kept at 5 % false answers": "share of answerable questions still answered, if 5 % of the others may be",
-    "answerable answered": "share of answerable questions that get an answer (weak or strong)",
-    "unanswerable answered": "share of unanswerable questions that get one nonetheless",
-}
 
 
 def render(found: Evaluation, about: Mapping[str, str]) -> str:
@@ -60,18 +37,15 @@ def render(found: Evaluation, about: Mapping[str, str]) -> str:
         table=table,
         found=found,
         about={**about, **_circumstances(found)},
-        headline=_headline(found),
-        levels=_levels(table),
+        headline=summary.headline(table),
+        levels=summary.levels(table),
         intervals=_interval_plot(table),
-        abstention=[
-            (_ABSTENTION[name], table["abstention"][name], *ends)
-            for name, ends in table["abstention_intervals"].items()
-        ],
+        abstention=[(meaning, value, *ends) for _, value, ends, meaning in summary.abstention(table)],
         scores=_score_plot(found),
         bands=relevance.load(),
         latency=_latency_plot(found),
-        worst=[_shown(row) for row in _worst(found.rows)],
-        falsely=[_shown(row) for row in _false_answers(found)],
+        worst=[_shown(row) for row in summary.worst(table)],
+        falsely=[_shown(row) for row in summary.false_answers(table)],
     )
 
 
@@ -97,71 +71,16 @@ def _versions() -> list[str]:
     return shown
 
 
-def _headline(found: Evaluation) -> list[str]:
-    """What a person wants to know first: the sentence that matters, then what belongs to it."""
-    lines = []
-    for level, which, what in (
-        ("measures", "", "the right document"),
-        ("passage_measures", " whose exact place is known,", "a passage that answers"),
-    ):
-        first = found.values(level).get("Success@1")
-        if first:
-            lines.append(f"For {sum(first):.0f} of {_questions(len(first))}{which} {what} came first.")
-    unanswerable = [row for row in found.rows if row["unanswerable"]]
-    if unanswerable and found.has_probabilities:
-        told = sum(row["answer"] == "none" for row in unanswerable)
-        lines.append(f"For {told} of {_questions(len(unanswerable))} that nothing answers, it said so.")
-        answerable = [row for row in found.rows if not row["unanswerable"]]
-        given = sum(row["answer"] != "none" for row in answerable)
-        if answerable:
-            lines.append(f"It gave an answer to {given} of {_questions(len(answerable))} that have one.")
-    return lines or ["Nothing could be measured: no question has a document that is judged to be right."]
-
-
-def _questions(count: int) -> str:
-    return f"{count:,} question{'' if count == 1 else 's'}"
-
-
-def _levels(table: Mapping[str, Any]) -> list[tuple[str, list[tuple[str, float, Sequence[float], str]]]]:
-    """Documents and passages: measure, mean, interval and meaning."""
-    return [
-        (title, [(name, mean, table[intervals][name], _MEANINGS[name]) for name, mean in table[means].items()])
-        for title, means, intervals in (
-            ("Documents", "measures", "intervals"),
-            ("Passages", "passage_measures", "passage_intervals"),
-        )
-        if table[means]
-    ]
-
-
-def _worst(rows: Sequence[dict[str, Any]]) -> list[dict[str, Any]]:
-    """The questions with the lowest measures, of those that are not perfect."""
-
-    def merit(row: dict[str, Any]) -> tuple[float, float]:
-        return row["measures"]["nDCG@10"], row["passage_measures"].get("nDCG@10", 1.0)
-
-    return sorted((row for row in rows if row["measures"] and merit(row) != (1.0, 1.0)), key=merit)[:WORST]
-
-
-def _false_answers(found: Evaluation) -> list[dict[str, Any]]:
-    """Questions that nothing answers and that got an answer, the surest first."""
-    wrong = [row for row in found.rows if row["unanswerable"] and row["answer"] != "none" and found.has_probabilities]
-    return sorted(wrong, key=lambda row: -row["score"])[:FALSE_ANSWERS]
-
-
 def _shown(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its first passage in three parts, the marked one in the middle."""
     first = row["found"]
     start, end = (first["mark"] or (0, 0)) if first else (0, 0)
     parts = (first["text"][:start], first["text"][start:end], first["text"][end:]) if first else ("", "", "")
-    return {**row, "parts": parts, "rank": {level: _rank(row[level]) for level in ("measures", "passage_measures")}}
-
-
-def _rank(measures: Mapping[str, float]) -> str:
-    """Where the first right one came, told from its reciprocal rank; empty where it was not measured."""
-    if "RR@10" not in measures:
-        return ""
-    return f"rank {1 / measures['RR@10']:.0f}" if measures["RR@10"] else "not among the first ten"
+    return {
+        **row,
+        "parts": parts,
+        "rank": {level: summary.rank(row[level]) for level in ("measures", "passage_measures")},
+    }
 
 
 # Plots. Colours are the page's own, by name, so that they follow it into the dark and onto paper.
@@ -169,7 +88,7 @@ def _rank(measures: Mapping[str, float]) -> str:
 
 def _interval_plot(table: Mapping[str, Any]) -> Markup:
     """Means as dots, 95 % intervals as lines."""
-    levels = _levels(table)
+    levels = summary.levels(table)
     if not levels:
         return Markup()
     charts = []
@@ -200,7 +119,7 @@ def _score_plot(found: Evaluation) -> Markup:
             continue
         bars = _histogram(scores, np.linspace(0, 1, _BINS + 1), colour, "probability that the first passage answers")
         lines = _lines([("weak", bands.weak), ("strong", bands.strong)])
-        named = f"{_questions(len(scores))} that {title if len(scores) > 1 else title.replace('have', 'has')}"
+        named = f"{summary.questions(len(scores))} that {title if len(scores) > 1 else title.replace('have', 'has')}"
         charts.append((bars + lines).properties(title=named, width=_WIDTH - 60, height=110))
     return _svg(alt.vconcat(*charts, spacing=24))
 

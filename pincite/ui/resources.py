@@ -8,6 +8,9 @@ import streamlit as st
 from pincite.embedding import Embedder
 from pincite.errors import PinciteError
 from pincite.reading_list import ReadingList
+from pincite.evaluation.background import Evaluations
+from pincite.evaluation.judging import OwnJudgements, indexed_texts
+from pincite.evaluation.sets import OWN
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.sync import Report, sync
@@ -77,6 +80,8 @@ class Resources:
         self.searcher = Searcher(settings)
         self.reading_list = ReadingList(settings.reading_list)
         self.reindexer = Reindexer(settings, self.searcher.embedder)
+        self.judgements = OwnJudgements(settings.judgments / OWN, indexed_texts(settings.index))
+        self.evaluations = Evaluations(self.searcher)
 
 
 @st.cache_resource(show_spinner="Loading the model…")

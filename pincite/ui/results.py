@@ -10,7 +10,7 @@ from pincite import citation
 from pincite.freshness import Freshness, freshness
 from pincite.storage import Catalog
 from pincite.types import Answer, Band, Hit
-from pincite.ui import markup, take, why_chart
+from pincite.ui import markup, take, thumbs, why_chart
 from pincite.ui.asked import Asked, place_params, source_params
 from pincite.ui.resources import Resources
 
@@ -119,6 +119,7 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
             query_params=source_params(shown.asked, hit),
         )
         st.html(take.copy_button(hit), width="content")
+        thumbs.thumbs(hit, shown.asked.question, f"thumbs-{side}{hit.rank}")
         take.collect_button(hit, shown.asked.question, f"collect-{side}{hit.rank}")
         with st.popover("Why", key=f"why-{side}{hit.rank}", on_change="rerun", type="tertiary") as why:
             if why.open:
