@@ -7,10 +7,10 @@ import streamlit as st
 
 from pincite.embedding import Embedder
 from pincite.errors import PinciteError
-from pincite.reading_list import ReadingList
 from pincite.evaluation.background import Evaluations
 from pincite.evaluation.judging import OwnJudgements, indexed_texts
 from pincite.evaluation.sets import OWN
+from pincite.reading_list import ReadingList
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.sync import Report, sync
