@@ -109,7 +109,13 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
                 if number == _MOST_PLACES:
                     st.caption(f"and {len(hit.also) - number - 1} more")
                     break
-    with st.container(horizontal=True, vertical_alignment="center"):
+    with st.container(gap="xxsmall"):
+        _actions(pages, resources, shown, hit, side)
+
+
+def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str) -> None:
+    """What can be done with a hit."""
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         label, color = _BANDS[hit.band]
         st.badge(label, color=color, help=f"Probability that this passage answers: {hit.score:.2f}")
         st.page_link(
@@ -119,11 +125,12 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
             query_params=source_params(shown.asked, hit),
         )
         st.html(take.copy_button(hit), width="content")
-        thumbs.thumbs(hit, shown.asked.question, f"thumbs-{side}{hit.rank}")
         take.collect_button(hit, shown.asked.question, f"collect-{side}{hit.rank}")
+    with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         with st.popover("Why", key=f"why-{side}{hit.rank}", on_change="rerun", type="tertiary") as why:
             if why.open:
                 why_chart.show(hit, resources.searcher.relevance, shown.passages)
+        thumbs.thumbs(hit, shown.asked.question, f"thumbs-{side}{hit.rank}")
 
 
 _MOST_PLACES = 20

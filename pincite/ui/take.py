@@ -66,13 +66,15 @@ def collect_button(hit: Hit, question: str, key: str) -> None:
     try:
         is_there = identity(hit, question) in shared().reading_list.entries()
     except PinciteError as error:
-        st.button("Collect", key=key, icon=":material/bookmark_add:", disabled=True, help=markup.plain(str(error)))
+        told = markup.plain(str(error))
+        st.button("Collect", key=key, icon=":material/bookmark_add:", type="tertiary", disabled=True, help=told)
         return
     # Without help: with it, Streamlit draws every button twice and hides one.
     st.button(
         "Collected" if is_there else "Collect",
         key=key,
         icon=":material/bookmark_added:" if is_there else ":material/bookmark_add:",
+        type="tertiary",
         on_click=_toggle,
         args=(hit, question, key, is_there),
     )
