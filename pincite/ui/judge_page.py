@@ -250,7 +250,7 @@ def _judged(pages: "Pages", resources: Resources) -> None:
     """The person's judgements, the last first, with what has changed since."""
     known = [j for j in resources.judgements.all().values() if j.places or j.unanswerable]
     st.divider()
-    st.subheader("Your judgements")
+    st.header("Your judgements")
     if not known:
         st.caption(f"None yet. They will lie in {markup.plain(str(resources.judgements.file))}.")
         return

@@ -125,21 +125,21 @@ def _record(pages: "Pages", resources: Resources, record: Record, state: Measure
     first, *more = summary.headline(found)
     st.html(markup.block("verdict", first) + markup.block("text", *more))
     _missing(found)
-    st.subheader("Measures")
+    st.header("Measures")
     for title, rows in summary.levels(found):
         st.altair_chart(
             charts.intervals(rows),
             alt=f"{title}: each measure as a dot with its 95 % interval as a line. The table below has the numbers.",
         )
         st.html(_figures(title, rows))
-    st.subheader("Does it know when it has no answer?")
+    st.header("Does it know when it has no answer?")
     if rows := summary.abstention(found):
         st.html(_figures("Abstention", rows))
     elif summary.has_probabilities(found):
         st.caption("This takes both questions that have an answer and questions that nothing answers.")
     _scores(resources, found)
     if latency := found["milliseconds"]:
-        st.subheader("How long a question takes")
+        st.header("How long a question takes")
         st.html(
             table(
                 "Time from question to answer",
@@ -216,7 +216,7 @@ def _scores(resources: Resources, found: Table) -> None:
 
 
 def _since(pages: "Pages", record: Record, before: Record | None) -> None:
-    st.subheader("Since the last generation")
+    st.header("Since the last generation")
     if before is None:
         st.caption("No earlier generation has been measured with these questions, so there is nothing to compare with.")
         return
@@ -291,7 +291,7 @@ def _question(pages: "Pages", question: str, *lines: str) -> None:
 
 def _worst(pages: "Pages", found: Table) -> None:
     worst, falsely = summary.worst(found), summary.false_answers(found)
-    st.subheader("The worst questions")
+    st.header("The worst questions")
     if not worst and not falsely:
         st.caption("None: every question got what it should.")
     for row in worst:
@@ -329,7 +329,7 @@ def _expected_and_found(pages: "Pages", row: Mapping[str, Any], what: str) -> No
 
 
 def _compare(pages: "Pages", kept: Sequence[Record]) -> None:
-    st.subheader("Compare two evaluations")
+    st.header("Compare two evaluations")
     a = _choose("A, the earlier", kept, "a", 1)
     b = _choose("B, the later", kept, "b", 0)
     if a == b:
