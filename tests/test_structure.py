@@ -16,6 +16,7 @@ HOPS = [
     "storage",
     "ledger",
     "sync",
+    "upload",
     "query",
     "relevance",
     "citation",
