@@ -16,6 +16,7 @@ HOPS = [
     "storage",
     "ledger",
     "sync",
+    "holdings",
     "upload",
     "query",
     "relevance",

@@ -1,6 +1,6 @@
 """Hop 4: what lies on disk. `generation` draws the folder."""
 
-from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, StoredPassage, create
+from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, Shelved, StoredPassage, create
 from pincite.storage.derived import DerivedDamaged
 from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
 from pincite.storage.snapshot import IndexReader, Snapshot, current_generation
@@ -21,6 +21,7 @@ __all__ = [
     "Record",
     "SegmentReader",
     "SegmentWriter",
+    "Shelved",
     "Snapshot",
     "StoredPassage",
     "create",
