@@ -31,7 +31,7 @@ def show(pages: "Pages", resources: Resources) -> None:
         placeholder="Ask your documents a question",
         label_visibility="collapsed",
     )
-    index_state.show(resources)
+    index_state.show(pages, resources)
     if not question or not question.strip():
         st.caption("Answers are shown word for word, with the place where each of them stands.")
         keys.listen("", focus=True)
