@@ -53,6 +53,6 @@ def progress_bar() -> Iterator[Progress]:
         task = bars.add_task("", total=None)
 
         def show(stage: str, done: int, total: int) -> None:
-            bars.update(task, description=stage, completed=done, total=total)
+            bars.update(task, description=stage, completed=done, total=total or None)
 
         yield show

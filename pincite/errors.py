@@ -3,16 +3,20 @@
     PinciteError
     ├── SettingsError         pincite.toml cannot be read, or asks for something unknown
     ├── CorpusError           the corpus folder is missing, empty, unreadable or suspiciously small
+    │   ├── MostRemoved       most of what is indexed is gone: it may be meant
     │   └── Unreadable        one file cannot be read: it is skipped and the rest goes on
     │       └── Inaccessible  the system does not give it: what is indexed of it stays
     ├── JudgementError        judgements, a run or a test collection cannot be read
     ├── ReadingListError      the reading list cannot be read or written
     ├── OutputError           a file that was asked for cannot be written
+    ├── SyncCancelled         a sync was told to stop, and the index is as it was
+    ├── UploadRefused         a file is not taken into the corpus folder
     ├── QuestionError         nothing can be searched for with this question
     ├── ModelError            a model is missing, altered or does not fit
     └── StorageError          the index cannot be used
         ├── IndexMissing      there is none yet
         ├── IndexMismatch     built by other settings, another format or another corpus
+        │   └── OtherCorpus   the index of another folder
         ├── IndexDamaged      a file that cannot be derived again is damaged
         └── IndexBusy         another process is writing it
 
@@ -31,6 +35,10 @@ class SettingsError(PinciteError):
 
 class CorpusError(PinciteError):
     """The corpus folder cannot be indexed as it is."""
+
+
+class MostRemoved(CorpusError):
+    """More than half of what is indexed is gone from the corpus folder."""
 
 
 class Unreadable(CorpusError):
@@ -53,6 +61,14 @@ class OutputError(PinciteError):
     """A file or folder that was asked for cannot be written."""
 
 
+class SyncCancelled(PinciteError):
+    """A sync was told to stop before it committed anything but vectors."""
+
+
+class UploadRefused(PinciteError):
+    """A file is not taken into the corpus folder; the message says why and begins with its name."""
+
+
 class QuestionError(PinciteError):
     """The question is empty, too long, or holds nothing to search for."""
 
@@ -71,6 +87,10 @@ class IndexMissing(StorageError):
 
 class IndexMismatch(StorageError):
     """The index disagrees with the settings, the format of this version or the corpus folder."""
+
+
+class OtherCorpus(IndexMismatch):
+    """The index is that of another corpus folder, or of this one under its former path."""
 
 
 class IndexDamaged(StorageError):

@@ -57,6 +57,15 @@ class Sync(_Table):
     """Memory for reading one file; what needs more is skipped and listed."""
     ocr: bool = False
     """Whether text is recognised in images of pages, with what requirements-ocr.txt names."""
+    watch: bool = False
+    """Whether the page's server syncs by itself when the corpus folder changes."""
+
+
+class Page(_Table):
+    """What may be done from the page."""
+
+    upload: bool = False
+    """Whether it takes files into the corpus folder."""
 
 
 class Settings(_Table):
@@ -73,6 +82,7 @@ class Settings(_Table):
     search: Search = Search()
     reranker: Reranker = Reranker()
     sync: Sync = Sync()
+    page: Page = Page()
 
     @classmethod
     def load(cls, file: Path = FILE) -> "Settings":

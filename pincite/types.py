@@ -8,7 +8,9 @@ Span = tuple[int, int]
 """Start and end, end exclusive."""
 
 Progress = Callable[[str, int, int], None]
-"""Told the stage, how many are done, and of how many."""
+"""Told the stage, how many are done, and of how many, 0 where that is not known.
+
+A `SyncCancelled` that it raises stops the sync there."""
 
 Band = Literal["strong", "weak", "none"]
 """How likely a hit answers: probably, perhaps, probably not."""

@@ -18,6 +18,7 @@ from pincite.ui.results import by_document
 
 ROOT = Path(__file__).parents[1]
 WAIT = 60
+STAGES = ("Looking at the files", "Reading", "Embedding")
 
 SOURCE_PAGE = """
 import streamlit as st
@@ -217,7 +218,7 @@ def test_re_indexing_takes_in_what_is_new(indexed: Settings) -> None:
     page = ask()
     assert "1 file has changed since: re-index." in captions(page)
     button(page, "Re-index").click().run()
-    shared().reindexer.wait(WAIT)
+    shared().job.wait(WAIT)
     page.run()
     assert [s.value for s in page.success] == ["1 added, 0 changed, 0 moved, 0 removed"]
     assert "Nothing has changed since." in captions(page)
@@ -231,11 +232,11 @@ def test_a_question_is_answered_while_a_sync_runs(indexed: Settings) -> None:
     page = ask()
     button(page, "Re-index").click().run()
     page.text_input(key="q").set_value("why is there high water every twelve hours").run()
-    assert shared().reindexer.is_running
+    assert shared().job.is_running
     assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
-    assert next(bar.proto.text.partition(":")[0] for bar in page.get("progress")) in ("Reading", "Embedding")
+    assert next(bar.proto.text.partition(":")[0] for bar in page.get("progress")) in STAGES
     assert "Questions are answered from the present index meanwhile." in captions(page)
-    shared().reindexer.wait(WAIT)
+    shared().job.wait(WAIT)
     page.run()
     assert [s.value for s in page.success] == ["300 added, 0 changed, 0 moved, 0 removed"]
 
@@ -245,7 +246,7 @@ def test_a_sync_that_fails_says_why_and_questions_go_on(indexed: Settings) -> No
     for file in indexed.corpus.iterdir():
         file.unlink()
     button(page, "Re-index").click().run()
-    shared().reindexer.wait(WAIT)
+    shared().job.wait(WAIT)
     page.run()
     assert "holds no document that can be read" in bodies(page)
     assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)

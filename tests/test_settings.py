@@ -7,7 +7,7 @@ import pytest
 from pydantic import BaseModel, ValidationError
 
 from pincite.errors import SettingsError
-from pincite.settings import Model, Passages, Search, Settings, Sync
+from pincite.settings import Model, Page, Passages, Search, Settings, Sync
 
 DOCS = Path(__file__).parents[1] / "docs" / "settings.md"
 
@@ -36,7 +36,8 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
         model=Model(name="all-MiniLM-L6-v2", engine="auto"),
         passages=Passages(tokens=128),
         search=Search(results=10, candidates=100),
-        sync=Sync(max_megabytes=64, reader_seconds=60, reader_megabytes=2048, ocr=False),
+        sync=Sync(max_megabytes=64, reader_seconds=60, reader_megabytes=2048, ocr=False, watch=False),
+        page=Page(upload=False),
     )
 
 
@@ -59,6 +60,9 @@ max_megabytes = 2
 reader_seconds = 5
 reader_megabytes = 512
 ocr = true
+watch = true
+[page]
+upload = true
 """
     assert load(tmp_path, text) == Settings(
         corpus=tmp_path / "texts",
@@ -68,7 +72,8 @@ ocr = true
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
         search=Search(results=5, candidates=50),
-        sync=Sync(max_megabytes=2, reader_seconds=5, reader_megabytes=512, ocr=True),
+        sync=Sync(max_megabytes=2, reader_seconds=5, reader_megabytes=512, ocr=True, watch=True),
+        page=Page(upload=True),
     )
 
 

@@ -1,6 +1,6 @@
 """Hop 4: what lies on disk. `generation` draws the folder."""
 
-from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, StoredPassage, create
+from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, Shelved, StoredPassage, create
 from pincite.storage.derived import DerivedDamaged
 from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
 from pincite.storage.selection import Selection
@@ -23,6 +23,7 @@ __all__ = [
     "SegmentReader",
     "SegmentWriter",
     "Selection",
+    "Shelved",
     "Snapshot",
     "StoredPassage",
     "create",

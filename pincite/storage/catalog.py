@@ -102,6 +102,25 @@ class FileState:
 
 
 @dataclass(frozen=True, slots=True)
+class Shelved:
+    """What a list of documents says of one, without its text."""
+
+    source: str
+    title: str
+    media_type: str
+    size: int
+    modified: int
+    """Of the file, nanoseconds."""
+    pages: int
+    parts: int
+    part: str
+    """What `parts` counts, in the singular; empty where it counts nothing."""
+    passages: int
+    coverage: Coverage
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class NewDocument:
     """A document to commit, with its passages and what is known of its file."""
 
@@ -412,6 +431,21 @@ class Catalog:
         passing, values = condition(*filters)
         statement = f"SELECT {_GROUPS[by]} AS name, count(*) FROM documents d WHERE {passing} GROUP BY name"  # noqa: S608 - constants
         return dict(self._rows("si", statement, *values))
+
+    def shelf(self) -> list[Shelved]:
+        """Every document in order of source, in one pass, without its text."""
+        rows = self._rows(
+            "sssiiiisiss",
+            "SELECT d.source, d.title, d.media_type, d.size, d.modified,"
+            " coalesce(json_array_length(d.structure, '$[0]'), 0), coalesce(json_array_length(d.structure, '$[1]'), 0),"
+            " coalesce(json_extract(d.structure, '$[1][0][0]'), ''), coalesce(n.passages, 0), d.coverage, d.remarks"
+            " FROM documents d LEFT JOIN (SELECT document, count(*) AS passages FROM passages GROUP BY document) n"
+            " ON n.document = d.id ORDER BY d.source",
+        )
+        try:
+            return [Shelved(*(*row[:-2], _coverage(row[-2]), tuple(json.loads(row[-1])))) for row in rows]
+        except (ValueError, TypeError) as error:
+            raise sqlite3.DatabaseError("what is known of the documents") from error
 
     def put_document(self, new: NewDocument) -> None:
         """Add or replace a document and its passages. Within `writing`."""

@@ -14,7 +14,7 @@ import hashlib
 import os
 import shutil
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -29,10 +29,13 @@ from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog, StoredPassage
 from pincite.storage.derived import DerivedDamaged, noticing_damage
 from pincite.storage.vectors import CorruptRecord, SegmentReader, flush, segment_path
+from pincite.types import Progress
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
 _CHUNK = 4096
+_TOLD = 256
+"""Passages between two reports of progress."""
 _END = 65_536
 """Bytes at each end of a derived file that are checked whenever it is opened: FAISS keeps its
 header at the front, tantivy at the back."""
@@ -124,6 +127,16 @@ class IndexFolder:
     def generation(self, number: int) -> Path:
         """The folder of one generation."""
         return self.generations / f"{number:06}"
+
+    def bytes(self) -> int:
+        """What it takes on the disk; a file that several generations share counts once."""
+        found = {}
+        for folder, _, names in os.walk(self.path):
+            for name in names:
+                with suppress(OSError):  # swept meanwhile
+                    info = (Path(folder) / name).stat()
+                    found[info.st_dev, info.st_ino] = info.st_size
+        return sum(found.values())
 
     @contextmanager
     def writer(self, patience: float = 0) -> Iterator[None]:
@@ -218,11 +231,14 @@ def altered_files(folder: Path, manifest: Manifest) -> list[str]:
     ]
 
 
-def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, previous: int | None) -> str:
+def build(
+    index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, previous: int | None, progress: Progress
+) -> str:
     """Build generation `number` from what `catalog` sees, flush it to the disk; SHA-256 of its manifest.
 
     `previous` is a sound generation all of whose passages are still there: its files are linked,
-    and only passages with higher ids are added. With None, everything is built anew.
+    and only passages with higher ids are added. With None, everything is built anew. `progress` is told
+    how many passages have been written.
 
     Raises `StorageError` where a file cannot be written, or a vector not be read.
     """
@@ -240,11 +256,19 @@ def build(index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, pre
     else:
         try:
             with noticing_damage(folder):
-                lexical.build(folder / "lexical", ((stored.id, stored.passage.indexed_text) for stored in new))
+                lexical.build(folder / "lexical", _texts(new, progress))
                 _build_dense(index, folder / "dense", new, before)
         except (DerivedDamaged, CorruptRecord) as error:  # this is how the libraries say that they cannot write
             raise StorageError(f"{str(error).splitlines()[0]}: see to the disk and run again") from error
     return _write_manifest(folder, catalog, number, recipe)
+
+
+def _texts(new: list[StoredPassage], progress: Progress) -> Iterator[tuple[int, str]]:
+    for done, stored in enumerate(new):
+        if done % _TOLD == 0:
+            progress("commit", done, len(new))
+        yield stored.id, stored.passage.indexed_text
+    progress("commit", len(new), len(new))
 
 
 def _build_dense(index: IndexFolder, folder: Path, new: list[StoredPassage], before: Path | None) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from pincite import reading
 from pincite.embedding import Embedder
-from pincite.errors import CorpusError, IndexMismatch, IndexMissing
+from pincite.errors import CorpusError, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
@@ -51,8 +51,10 @@ def sync(
 
     `rebuild` reads and cuts every document again, with the present settings; vectors that are
     still right are kept. Whatever goes wrong or is killed, the index is the old one or the new one.
+    `progress` is told the stages `compare`, `read`, `embed` and `commit`, and may stop it in any of them:
+    the index is the old one then, and what was embedded stays for the next run.
 
-    Raises `CorpusError`, `IndexMismatch`, `IndexBusy`, `IndexDamaged`.
+    Raises `SyncCancelled`, `CorpusError`, `MostRemoved`, `IndexMismatch`, `IndexBusy`, `IndexDamaged`.
     """
     started = time.monotonic()
     corpus = _corpus_folder(settings)
@@ -71,7 +73,7 @@ def sync(
             _check_corpus(catalog.meta("corpus"), corpus, index.path, move_corpus)
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
-            difference = compare(corpus, settings.sync, catalog, rebuild=rebuild)
+            difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
             known = len(catalog.files())
             _guard(difference, known, corpus, allow_removals)
             run = Run(settings, index, catalog, recipe, embedder, progress)
@@ -169,7 +171,7 @@ def _check_corpus(indexed: str, corpus: Path, index: Path, move_corpus: bool) ->
     if indexed == str(corpus):
         return
     if not move_corpus:
-        raise IndexMismatch(
+        raise OtherCorpus(
             f"{index}: is the index of {indexed}, not of {corpus}: take another with --index OTHER, or say"
             " --move-corpus if the folder was moved"
         )
@@ -181,7 +183,7 @@ def _guard(difference: Difference, known: int, corpus: Path, allow_removals: boo
     if known + len(difference.added) == removed:
         raise _nothing_to_index(corpus)
     if known >= _MANY and removed * 2 > known and not allow_removals:
-        raise CorpusError(
+        raise MostRemoved(
             f"{corpus}: {removed} of {known} indexed documents are gone: if that is meant, run python ingest.py"
             " --allow-removals"
         )

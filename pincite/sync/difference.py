@@ -14,6 +14,7 @@ from pincite.reading.ignore import FILE as IGNORE_FILE
 from pincite.reading.ignore import IgnoreRules
 from pincite.settings import Sync
 from pincite.storage import Catalog, FileState
+from pincite.types import Progress
 
 _UNSURE = 2_000_000_000
 """A file changed within 2 s before it was looked at may have changed again unnoticed."""
@@ -38,12 +39,19 @@ class Difference:
     states: dict[str, FileState] = field(default_factory=dict)
     """Source → state of every file that had to be hashed."""
 
+    @property
+    def count(self) -> int:
+        """Files that a sync would take in or forget."""
+        return len(self.added) + len(self.changed) + len(self.moved) + len(self.removed)
+
     def is_empty(self) -> bool:
         """Whether the index already holds what the corpus holds."""
-        return not (self.added or self.changed or self.moved or self.removed)
+        return self.count == 0
 
 
-def compare(corpus: Path, limits: Sync, catalog: Catalog | None, *, rebuild: bool = False) -> Difference:
+def compare(
+    corpus: Path, limits: Sync, catalog: Catalog | None, *, rebuild: bool = False, progress: Progress | None = None
+) -> Difference:
     """How the corpus folder differs from the catalog; with `rebuild`, every known file has changed.
 
     A file that another version of its reader read has changed too.
@@ -55,7 +63,9 @@ def compare(corpus: Path, limits: Sync, catalog: Catalog | None, *, rebuild: boo
     candidates: list[FileState] = []
     unchanged = 0
     present: set[str] = set()
-    for source, info in _walk(corpus, found.skipped, found.unread):
+    for looked_at, (source, info) in enumerate(_walk(corpus, found.skipped, found.unread)):
+        if progress:
+            progress("compare", looked_at, 0)
         reason = _reason_to_skip(source, info, limits.max_megabytes)
         if reason:
             found.skipped[source] = reason

@@ -1,7 +1,8 @@
 """One run of a writer: from a difference to a committed generation."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import closing
 from dataclasses import replace
 from itertools import islice
 from pathlib import Path
@@ -49,7 +50,7 @@ class Run:
         embedder: Embedder | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """`progress` is told the stages `read`, `embed` and `commit`."""
+        """`progress` is told the stages `read`, `embed` and `commit`, never after the commit."""
         self._settings = settings
         self._index = index
         self._catalog = catalog
@@ -109,14 +110,15 @@ class Run:
         documents: list[NewDocument] = []
         inaccessible: dict[str, str] = {}
         unreadable: dict[str, str] = {}
-        for done, (source, outcome) in enumerate(self._outcomes(corpus, sources)):
-            self._progress("read", done, len(sources))
-            if isinstance(outcome, Document):
-                # The bytes that were read may be newer than those that were compared.
-                state = replace(difference.states[source], sha256=outcome.sha256)
-                documents.append(self.cut(_with_language(outcome), state))
-            else:
-                (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
+        with closing(self._outcomes(corpus, sources)) as outcomes:  # no reading process outlives a sync that stops
+            for done, (source, outcome) in enumerate(outcomes):
+                self._progress("read", done, len(sources))
+                if isinstance(outcome, Document):
+                    # The bytes that were read may be newer than those that were compared.
+                    state = replace(difference.states[source], sha256=outcome.sha256)
+                    documents.append(self.cut(_with_language(outcome), state))
+                else:
+                    (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
         self._progress("read", len(sources), len(sources))
         staying = [source for source in difference.changed if source in inaccessible]
         for source in staying:
@@ -142,7 +144,9 @@ class Run:
             documents,
         )
 
-    def _outcomes(self, corpus: Path, sources: Sequence[str]) -> Iterator[tuple[str, Document | Unreadable]]:
+    def _outcomes(
+        self, corpus: Path, sources: Sequence[str]
+    ) -> Generator[tuple[str, Document | Unreadable], None, None]:
         """What became of each file, in the order of `sources`: while one is cut, others are read."""
         early: dict[str, Document | Unreadable] = {}
         waiting = iter(sources)
@@ -219,10 +223,10 @@ class Run:
         if not missing:
             return 0
         keys = list(missing)
+        self._progress("embed", 0, len(keys))
         embedded = self._model().embed_passages(missing.values())
         writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         done = 0
-        self._progress("embed", 0, len(keys))
         try:
             while batch := list(islice(embedded, _BATCH)):
                 placed = [
@@ -250,7 +254,7 @@ class Run:
 
     def _commit(self, difference: Difference, documents: Sequence[NewDocument], previous: int | None) -> None:
         """The one transaction that makes the new state the current one."""
-        self._progress("commit", 0, 1)
+        self._progress("commit", 0, 0)
         catalog = self._catalog
         number = catalog.reserve("next_generation")
         with catalog.writing():
@@ -263,13 +267,12 @@ class Run:
                 catalog.put_document(document)
             catalog.put_skipped(difference.skipped, difference.failed)
             self._compact()
-            manifest_sha256 = generation.build(self._index, catalog, number, self._recipe, previous)
+            manifest_sha256 = generation.build(self._index, catalog, number, self._recipe, previous, self._progress)
             catalog.set_meta("generation", str(number))
             catalog.set_meta("manifest", manifest_sha256)
             catalog.set_meta("recipe", self._recipe.model_dump_json())
             catalog.set_meta("languages", " ".join(embedding.find(self._settings.model.name).languages))
             catalog.set_meta("last_passage", str(catalog.number("next_passage") - 1))
-        self._progress("commit", 1, 1)
 
     def is_intact(self) -> bool:
         """Whether the current generation's files and the segments look as they were written."""

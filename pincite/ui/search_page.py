@@ -33,7 +33,7 @@ def show(pages: "Pages", resources: Resources) -> None:
     """Ask, search, show. All of it lives in the URL."""
     st.title("Pincite", anchor=False)
     urlstate.text(keys.BOX, "q", "Ask your documents a question")
-    index_state.show(resources)
+    index_state.show(pages, resources)
     asked = Asked.from_url()
     if asked.question:
         _answered(pages, resources, asked)

@@ -5,7 +5,8 @@ import socket
 import sys
 from pathlib import Path
 
-from pincite.errors import PinciteError
+from pincite.errors import PinciteError, SettingsError
+from pincite.settings import Settings
 
 APP = Path(__file__).parents[2] / "app.py"
 _TRIES = 50
@@ -14,8 +15,18 @@ _TRIES = 50
 def serve(first: int) -> None:
     """Replace this process with Streamlit's server on the first free port from `first` on."""
     port = free_port(first)
-    command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port)]
+    limit = ["--server.maxUploadSize", str(most_megabytes())]
+    command = [sys.executable, "-m", "streamlit", "run", str(APP), "--server.port", str(port), *limit]
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter with our own arguments
+
+
+def most_megabytes() -> int:
+    """Of a file that the server takes from a browser. 1, which is its least, where none is asked for."""
+    try:
+        settings = Settings.load()
+    except SettingsError:  # the page says what is wrong
+        return 1
+    return settings.sync.max_megabytes if settings.page.upload else 1
 
 
 def free_port(first: int) -> int:
