@@ -13,7 +13,7 @@ _NAMED = 50
 
 def show(resources: Resources) -> None:
     """The button, that it is at work, and what it found."""
-    st.subheader("Is it all as it should be?")
+    st.header("Is it all as it should be?")
     running = resources.check.is_running
     st.fragment(lambda: _check(resources, running), run_every=syncing.TICK if running else None)()
 

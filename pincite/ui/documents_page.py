@@ -154,7 +154,7 @@ def _list(pages: "Pages", resources: Resources, generation: int, manifest: str) 
     every = holdings(inventory, found if isinstance(found, Difference) else None)
     if not every:
         return
-    st.subheader("What is in the folder")
+    st.header("What is in the folder")
     words = st.text_input("Words in the path", key="words", bind="query-params", placeholder="reports 2024")
     folded = (words or "").casefold().split()
     named = [holding for holding in every if all(word in holding.source.casefold() for word in folded)]
