@@ -23,7 +23,7 @@ PAGES = {
     "search": f"?q={QUESTION}",
     "nothing": "?q=best tyres for winter",
     "documents-of-hits": f"?q={QUESTION}&by=document&type=md",
-    "source": f"source?q={QUESTION}&source=ketamine/dependence-and-long-term-use.md&start=1296&end=1693&mark=1313-1394",
+    "source": f"source?q={QUESTION}&source=ketamine/dependence-and-long-term-use.md&start=1296&end=1693&mark=1315-1395",
     "compare": "compare?q=how long do the effects last&ina=ketamine/&inb=microdosing/",
     "reading-list": "reading-list",
     "documents": "documents",
@@ -66,7 +66,22 @@ def _wait() -> None:
     sys.exit("screenshots: the page's server does not answer")
 
 
+def _collect(browser: Browser) -> None:
+    """Two passages for the reading list, one with a note."""
+    page = browser.new_page()
+    page.goto(f"{ADDRESS}/{PAGES['search']}")
+    for _ in range(2):
+        page.get_by_role("button", name="Collect", exact=True).first.click()
+        page.wait_for_timeout(2000)
+    page.goto(f"{ADDRESS}/reading-list")
+    page.get_by_label("Note").first.fill("Ask about this before a second course.")
+    page.keyboard.press("Control+Enter")
+    page.wait_for_timeout(2000)
+    page.close()
+
+
 def _draw(browser: Browser) -> None:
+    _collect(browser)
     for scheme in ("light", "dark"):
         for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
             context = browser.new_context(color_scheme=scheme, viewport=viewport)  # type: ignore[arg-type]

@@ -113,6 +113,7 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     page.keyboard.press("n")
     page.get_by_text(re.compile(r"Passage 2 of \d+")).wait_for()
     page.wait_for_url(lambda url: url != link)
+    page.locator(".st-key-go-previous").wait_for()
     page.keyboard.press("p")
     page.get_by_text(re.compile(r"Passage 1 of \d+")).wait_for()
     page.wait_for_url(link)

@@ -37,7 +37,7 @@ def show(pages: "Pages", resources: Resources) -> None:
     """What is shown of the list is in the URL: `show`, and in `words` what a path must hold."""
     st.set_page_config(layout="wide")  # for the table
     st.title("Documents")
-    st.html(markup.block("quiet", str(resources.settings.corpus.resolve())))
+    st.html(markup.block("quiet", markup.home(resources.settings.corpus)))
     generation, manifest = _current(resources)
     state = _state(resources)
     if isinstance(state, IndexState):

@@ -23,7 +23,7 @@ def show(pages: "Pages", resources: Resources) -> None:
     """In the sidebar: what is indexed, what has changed since, and a way to take it in."""
     with st.sidebar:
         st.markdown("### Documents")
-        st.html(markup.block("quiet", str(resources.settings.corpus.resolve())))
+        st.html(markup.block("quiet", markup.home(resources.settings.corpus)))
         running = resources.job.is_running
         st.fragment(lambda: _state(resources, running), run_every=_pace(resources, running))()
         st.page_link(pages.documents, label="All documents", icon=":material/folder_open:")

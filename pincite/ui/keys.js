@@ -103,6 +103,16 @@ function soon(find, act, tries = 60) {
   else if (tries) setTimeout(() => soon(find, act, tries - 1), 50);
 }
 
+/** Into the middle, again while the page still grows around it, until the person moves. */
+function bring(selector) {
+  const moved = new AbortController();
+  for (const how of ["wheel", "touchstart", "mousedown", "keydown"])
+    window.addEventListener(how, () => moved.abort(), { once: true, capture: true, signal: moved.signal });
+  for (const wait of [0, 200, 600, 1200])
+    setTimeout(() => moved.signal.aborted || document.querySelector(selector)?.scrollIntoView({ block: "center" }), wait);
+  setTimeout(() => moved.abort(), 1300);
+}
+
 export default function (component) {
   const { data, parentElement: root, setStateValue } = component;
   page = data;
@@ -116,7 +126,7 @@ export default function (component) {
     shown = data.state;
     current = -1;
     if (data.focus) soon(box, (field) => document.activeElement === document.body && field.focus());
-    if (data.scroll) soon(() => document.querySelector(data.scroll), (place) => place.scrollIntoView({ block: "center" }));
+    if (data.scroll) soon(() => document.querySelector(data.scroll), () => bring(data.scroll));
   } else if (current >= 0) {
     hits()[current]?.classList.add("pincite-current");
   }

@@ -78,6 +78,12 @@ def copy_button(label: str, text: str) -> str:
     return f'<button type="button" class="pincite-copy" data-copy="{escape(text)}">{escape(label)}</button>'
 
 
+def home(path: Path) -> str:
+    """A path as a person says it: `~` for what lies in their home."""
+    whole, own = path.resolve(), Path.home().resolve()
+    return f"~/{whole.relative_to(own)}" if whole.is_relative_to(own) else str(whole)
+
+
 def plain(text: str) -> str:
     """Text that a widget's label, which is Markdown, shows as it stands."""
     return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))

@@ -57,19 +57,19 @@ class _Opened:
 def show(pages: "Pages", resources: Resources) -> None:
     """The document that the URL names: `source`, `start`, `end`, `mark`, `file` (its hash), `page`, the question."""
     asked = Asked.from_url()
-    with st.container(horizontal=True, vertical_alignment="center", key="go-back"):
+    bar = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="bar")
+    with bar, st.container(key="go-back", width="content"):
         st.page_link(pages.search, label="Back to the results", icon=":material/arrow_back:", query_params=asked.params)
     try:
         opened = _open(resources)
     except PinciteError as error:
-        markup.notice(str(error))
-        keys.listen("source")
-        return
+        opened = str(error)
     if isinstance(opened, str):
         markup.notice(opened)
         keys.listen("source")
         return
-    hit = _among_hits(resources, asked, opened)
+    with bar:
+        hit = _among_hits(resources, asked, opened)
     _head(opened)
     _take(resources, asked, opened, hit)
     _outline(asked, opened.document, opened.passage[0])
@@ -125,7 +125,7 @@ def _span(start: str | None, end: str | None, length: int) -> Span:
 
 
 def _among_hits(resources: Resources, asked: Asked, opened: _Opened) -> Hit | None:
-    """The hit that is opened, if it is one, below ways to those before and after it."""
+    """The hit that is opened, if it is one, beside ways to those before and after it."""
     if not asked.question:
         return None
     try:
@@ -136,18 +136,17 @@ def _among_hits(resources: Resources, asked: Asked, opened: _Opened) -> Hit | No
     at = next((n for n, hit in enumerate(hits) if here in _places(hit)), None)
     if at is None:
         return None
-    with st.container(horizontal=True, vertical_alignment="center"):
-        st.caption(f"Passage {at + 1} of {len(hits)}", width="content")
-        for step, name, icon in ((-1, "previous", "arrow_upward"), (1, "next", "arrow_downward")):
-            if 0 <= at + step < len(hits):
-                st.button(
-                    f"{name.capitalize()} passage",
-                    key=f"go-{name}",
-                    icon=f":material/{icon}:",
-                    type="tertiary",
-                    on_click=urlstate.go,
-                    args=(source_params(asked, hits[at + step]),),
-                )
+    st.caption(f"Passage {at + 1} of {len(hits)}", width="content")
+    for step, name, icon in ((-1, "previous", "arrow_upward"), (1, "next", "arrow_downward")):
+        if 0 <= at + step < len(hits):
+            st.button(
+                name.capitalize(),
+                key=f"go-{name}",
+                icon=f":material/{icon}:",
+                type="tertiary",
+                on_click=urlstate.go,
+                args=(source_params(asked, hits[at + step]),),
+            )
     return hits[at]
 
 
