@@ -1190,6 +1190,31 @@ def test_ignored_files_are_listed_and_what_is_ignored_from_now_on_is_forgotten(
     assert sorted(documents(settings)) == ["00.md", "01.md"]
 
 
+def outlined_pdf(entries: int) -> bytes:
+    """One page that says one sentence, and an outline that names it so many times."""
+    text = b"BT /F1 12 Tf 50 700 Td (The harbour closes at nine in the evening.) Tj ET"
+    objects = [
+        b"<< /Type /Catalog /Pages 2 0 R /Outlines 6 0 R >>",
+        b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
+        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
+        b" /Resources << /Font << /F1 5 0 R >> >> >>",
+        b"<< /Length %d >>\nstream\n%s\nendstream" % (len(text), text),
+        b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
+        b"<< /First 7 0 R /Last %d 0 R /Count %d >>" % (6 + entries, entries),
+    ]
+    for number in range(7, 7 + entries):
+        following = b" /Next %d 0 R" % (number + 1) if number < 6 + entries else b""
+        objects.append(b"<< /Title (Page %d) /Parent 6 0 R /Dest [3 0 R /Fit]%s >>" % (number, following))
+    file, starts = bytearray(b"%PDF-1.7\n"), []
+    for number, body in enumerate(objects, start=1):
+        starts.append(len(file))
+        file += b"%d 0 obj\n%s\nendobj\n" % (number, body)
+    table = b"".join(b"%010d 00000 n \n" % start for start in starts)
+    head = b"xref\n0 %d\n0000000000 65535 f \n" % (len(objects) + 1)
+    tail = b"trailer\n<< /Size %d /Root 1 0 R >>\nstartxref\n%d\n%%%%EOF\n" % (len(objects) + 1, len(file))
+    return bytes(file + head + table + tail)
+
+
 def test_a_poisonous_file_costs_its_own_line_and_nothing_else(settings: Settings, watched: Watched) -> None:
     bomb = b"".join([b"<!DOCTYPE a [<!ENTITY l0 'ha'>", *(
         f"<!ENTITY l{n} '{f'&l{n - 1};' * 10}'>".encode() for n in range(1, 12)
@@ -1204,6 +1229,8 @@ def test_a_poisonous_file_costs_its_own_line_and_nothing_else(settings: Settings
     write(settings.corpus, notes(2))
     for source, data in {
         "bomb.docx": inner.getvalue(),
+        "objects.pdf": outlined_pdf(3).replace(b" obj\n<<", b" obj\n<[").replace(b"0 R", b"9 R"),
+        "outline.pdf": outlined_pdf(100_000),
         "cut.docx": laughs.getvalue()[:-40],
         "empty.pdf": b"",
         "laughs.docx": laughs.getvalue(),
@@ -1214,9 +1241,10 @@ def test_a_poisonous_file_costs_its_own_line_and_nothing_else(settings: Settings
         (settings.corpus / source).write_bytes(data)
     limited = settings.model_copy(update={"sync": Sync(reader_seconds=20, reader_megabytes=512)})
     done = sync(limited, embedder=watched)
-    assert done.difference.added == ["00.md", "01.md"]
+    assert done.difference.added == ["00.md", "01.md", "outline.pdf"]
+    assert done.ledger["outline.pdf"] == ["its outline is longer than 10,000 entries; the rest is not used"]
     assert sorted(done.difference.skipped) == [
-        "bomb.docx", "cut.docx", "empty.pdf", "laughs.docx", "line.csv", "pdf.docx", "zip.pdf",
+        "bomb.docx", "cut.docx", "empty.pdf", "laughs.docx", "line.csv", "objects.pdf", "pdf.docx", "zip.pdf",
     ]  # fmt: skip
     assert all(reason and "\n" not in reason for reason in done.difference.skipped.values())
     assert examine(limited).problems == []
