@@ -10,6 +10,7 @@
     ├── ReadingListError      the reading list cannot be read or written
     ├── OutputError           a file that was asked for cannot be written
     ├── SyncCancelled         a sync was told to stop, and the index is as it was
+    ├── EvaluationCancelled   an evaluation was told to stop, and nothing of it is kept
     ├── UploadRefused         a file is not taken into the corpus folder
     ├── QuestionError         nothing can be searched for with this question
     ├── ModelError            a model is missing, altered or does not fit
@@ -63,6 +64,10 @@ class OutputError(PinciteError):
 
 class SyncCancelled(PinciteError):
     """A sync was told to stop before it committed anything but vectors."""
+
+
+class EvaluationCancelled(PinciteError):
+    """An evaluation was told to stop before it was done."""
 
 
 class UploadRefused(PinciteError):

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from pincite.embedding import Embedder
-from pincite.errors import IndexMissing, JudgementError, OutputError
+from pincite.errors import EvaluationCancelled, IndexMissing, JudgementError, OutputError
 from pincite.evaluation import evaluate, records, sets
 from pincite.evaluation.background import Evaluations
 from pincite.evaluation.judgements import JudgedPlace, Judgement, append
@@ -195,7 +195,8 @@ def test_one_that_is_cancelled_keeps_nothing(judged: Settings, embedder: Embedde
     running.cancel()
     searcher.may_answer.set()
     running.wait(WAIT)
-    assert (running.is_running, running.outcome) == (False, None)
+    assert not running.is_running
+    assert isinstance(running.outcome, EvaluationCancelled)
     assert records.kept(judged.judgments / "runs") == ([], [])
 
 

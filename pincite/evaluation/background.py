@@ -2,7 +2,8 @@
 
 import threading
 
-from pincite.errors import IndexMissing, PinciteError
+from pincite.background import Background
+from pincite.errors import EvaluationCancelled, IndexMissing, PinciteError
 from pincite.evaluation import records
 from pincite.evaluation.evaluator import evaluate
 from pincite.evaluation.records import Measured, Record
@@ -10,69 +11,49 @@ from pincite.evaluation.sets import JudgementSet
 from pincite.search import Searcher
 
 
-class _Cancelled(Exception):
-    """A person had enough."""
-
-
 class Evaluations:
-    """Runs at most one evaluation at a time, in a thread of its own, and keeps its record."""
+    """Runs at most one evaluation at a time, and keeps its record. Safe to share between threads."""
 
     def __init__(self, searcher: Searcher) -> None:
         self._searcher = searcher
-        self._lock = threading.Lock()
-        self._thread: threading.Thread | None = None
-        self._is_cancelled = threading.Event()
+        self._work = Background[Record]("the evaluation")
+        self._cancelled = threading.Event()
+        self._beginning = threading.Lock()
         self.progress = (0, 0)
         """Questions asked, and of how many."""
-        self.outcome: Record | Exception | None = None
-        """Of the last one; None before the first, while one runs, and after one that was cancelled."""
 
     @property
     def is_running(self) -> bool:
         """Whether one is under way."""
-        return self._thread is not None and self._thread.is_alive()
+        return self._work.is_running
 
     @property
-    def was_cancelled(self) -> bool:
-        """Whether the last one was stopped by a person."""
-        return self._is_cancelled.is_set() and not self.is_running and self.outcome is None
+    def outcome(self) -> Record | PinciteError | None:
+        """Of the last one that ended, `EvaluationCancelled` among them; None before the first."""
+        return self._work.outcome
 
-    def start(self, judged: JudgementSet) -> None:
-        """Begin, unless one is running."""
-        with self._lock:
+    def start(self, judged: JudgementSet) -> bool:
+        """Begin, unless one is running. Whether it was begun."""
+        with self._beginning:
             if self.is_running:
-                return
-            self.outcome = None
+                return False
+            self._cancelled.clear()
             self.progress = (0, len(judged.judgements))
-            self._is_cancelled.clear()
-            self._thread = threading.Thread(target=self._run, args=(judged,), name="pincite-evaluation", daemon=True)
-            self._thread.start()
+            return self._work.start(lambda: self._measure(judged))
 
     def cancel(self) -> None:
         """Stop before the next question; nothing is kept."""
-        self._is_cancelled.set()
+        self._cancelled.set()
 
-    def wait(self, seconds: float) -> None:
-        """Until the running one is done, or for so long."""
-        if self._thread is not None:
-            self._thread.join(seconds)
-
-    def _run(self, judged: JudgementSet) -> None:
-        try:
-            self.outcome = self._measure(judged)
-        except _Cancelled:
-            self.outcome = None
-        except PinciteError as error:
-            self.outcome = error
-        except Exception as error:
-            self.outcome = error  # the page says that it stopped; the server's log says where
-            raise
+    def wait(self, seconds: float | None = None) -> bool:
+        """Until the running one is done, or for so long. Whether none is running."""
+        return self._work.wait(seconds)
 
     def _measure(self, judged: JudgementSet) -> Record:
         def told(_stage: str, done: int, total: int) -> None:
             self.progress = (done, total)
-            if self._is_cancelled.is_set():
-                raise _Cancelled
+            if self._cancelled.is_set():
+                raise EvaluationCancelled("the evaluation was cancelled, and nothing of it kept")
 
         settings = self._searcher.settings
         measured = self._state()

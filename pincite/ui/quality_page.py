@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
-from pincite.errors import PinciteError
+from pincite.errors import EvaluationCancelled, PinciteError
 from pincite.evaluation import comparison, draft, records, sets, summary
 from pincite.evaluation.comparison import Move
 from pincite.evaluation.records import Measured, Record
@@ -83,12 +83,10 @@ def _evaluation(resources: Resources, known: Mapping[str, JudgementSet], was_run
     if was_running:
         st.session_state.pop("run", None)  # the last one is shown
         st.rerun()
-    if isinstance(running.outcome, PinciteError):
-        markup.notice(str(running.outcome))
-    elif isinstance(running.outcome, Exception):
-        markup.notice(f"The evaluation stopped: {running.outcome!r}. The server's log says where.")
-    elif running.was_cancelled:
+    if isinstance(running.outcome, EvaluationCancelled):
         st.info("The evaluation was cancelled, and nothing of it kept.")
+    elif isinstance(running.outcome, PinciteError):
+        markup.notice(str(running.outcome))
     with st.container(horizontal=True, vertical_alignment="bottom"):
         name = st.selectbox(
             "Judgements to measure with",
