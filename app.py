@@ -7,12 +7,10 @@ from pincite.ui import markup
 from pincite.ui.pages import Pages
 from pincite.ui.resources import shared
 
-st.set_page_config(page_title="Pincite", page_icon="❞", layout="centered")
-markup.style()
-
 try:
     resources = shared()
 except PinciteError as error:
+    markup.begin()
     markup.notice(str(error))
     st.stop()
 

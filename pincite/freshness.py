@@ -1,12 +1,15 @@
 """Whether what is indexed of a file is what the file holds now."""
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
+from pincite import citation
 from pincite.storage import Catalog
+from pincite.types import Hit, Place
 
 Freshness = Literal["current", "changed", "missing"]
 
@@ -25,6 +28,33 @@ def freshness(corpus: Path, catalog: Catalog, sources: Iterable[str]) -> dict[st
         except OSError:
             found[source] = "missing"
     return found
+
+
+def standing(catalog: Catalog, files: Mapping[str, Freshness], hit: Hit) -> Hit | None:
+    """The hit at the first of its places whose file is there, with the others of that kind; None where all are gone."""
+    places = [Place(hit.passage.source, hit.passage.start, hit.passage.end), *hit.also]
+    there = [place for place in places if files.get(place.source) != "missing"]
+    if not there:
+        return None
+    first, *also = there
+    if first == places[0]:
+        return replace(hit, also=tuple(also))
+    ids = sorted(catalog.passage_ids([first.source]))
+    found = next(
+        (s for s in catalog.passages(ids) if (s.passage.start, s.passage.end) == (first.start, first.end)), None
+    )
+    if found is None or not found.is_sound:
+        return None
+    numbers = [number for number, span in enumerate(hit.passage.sentences) if span in hit.marks]
+    marks = tuple(found.passage.sentences[number] for number in numbers if number < len(found.passage.sentences))
+    return replace(
+        hit,
+        passage=found.passage,
+        citation=citation.cite(found.passage),
+        sha256=found.file_sha256,
+        marks=marks,
+        also=tuple(also),
+    )
 
 
 def original(corpus: Path, source: str, sha256: str) -> bytes | None:

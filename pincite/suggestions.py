@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+from pincite.errors import QuestionError
+from pincite.query import parse
 from pincite.storage import Catalog
 from pincite.types import Section
 
@@ -31,5 +33,14 @@ def _telling(title: str, sections: tuple[Section, ...]) -> Iterator[str]:
     for section in sections:
         heading = " ".join(section.heading[-1].split()) if section.heading else ""
         words = heading.casefold().strip(" .:").split()
-        if _SHORTEST <= len(heading) <= _LONGEST and heading != title and not set(words) <= _EVERY_TEXT:
+        tells = heading not in (title, heading.upper()) and not set(words) <= _EVERY_TEXT
+        if tells and _SHORTEST <= len(heading) <= _LONGEST and _is_plain(heading):
             yield heading
+
+
+def _is_plain(heading: str) -> bool:
+    """Whether it can be asked as it stands: with no operator in it, and with a word to search for."""
+    try:
+        return not parse(heading).filters
+    except QuestionError:
+        return False

@@ -23,7 +23,7 @@ from pincite.ui import documents_page, markup
 from pincite.ui.pages import Pages
 from pincite.ui.resources import shared
 
-markup.style()
+markup.begin()
 page = st.Page(lambda: documents_page.show(Pages(*[page] * 7), shared()), title="x", url_path="x", default=True)
 st.navigation([page], position="hidden").run()
 """

@@ -161,6 +161,22 @@ def test_what_changed_or_went_since_it_was_indexed_is_not_shown_as_current(index
     assert "The file is gone, or cannot be opened" in "".join(element.proto.body for element in gone.get("html"))
 
 
+def test_what_is_gone_at_one_place_is_shown_at_another_where_it_still_stands(
+    settings: Settings, embedder: Embedder
+) -> None:
+    for name in ("a.md", "b.md", "c.md"):
+        write(settings, name, TIDES)
+    sync(settings, embedder=embedder)
+    for name in ("a.md", "b.md"):
+        (settings.corpus / name).unlink()
+    page = ask("why is there high water every twelve hours")
+    assert f'<div class="pincite-quiet">c.md › characters 0–{OPENING}</div>' in bodies(page)
+    assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
+    labels = [fold.label for fold in page.expander]
+    assert "Passages of files that are gone" not in labels
+    assert not any(label.startswith("Also in") for label in labels)
+
+
 def test_the_same_words_elsewhere_are_folded_and_can_be_opened(settings: Settings, embedder: Embedder) -> None:
     for name in ("a.md", "b.md", "c.md"):
         write(settings, name, TIDES)
@@ -208,9 +224,11 @@ def test_without_an_index_it_says_so_and_offers_to_make_one(settings: Settings) 
     write(settings, "tides.md", TIDES)
     page = ask("why is there high water")
     assert "Nothing is indexed yet." in [m.value for m in page.markdown]
-    assert "no index here: run python ingest.py" in bodies(page)
-    assert "Press Re-index, beside, to make one of your documents." in captions(page)
-    assert button(page, "Re-index")
+    assert '<div class="pincite-verdict">Nothing is indexed yet.</div>' in bodies(page)
+    button(page, "Build the index").click().run()
+    shared().job.wait(WAIT)
+    page.run()
+    assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
 
 
 def test_re_indexing_takes_in_what_is_new(indexed: Settings) -> None:

@@ -80,6 +80,15 @@ def _year(text: str) -> str:
     return text if text.isdecimal() and len(text) == 4 and MINYEAR <= int(text) < MAXYEAR else ""
 
 
+_CARRIED = ("from", "words", "show", *(f"{name}{side}" for name in ("in", "type", "year") for side in "ab"))
+"""What a source's URL knows of the page that it was opened from, besides the question."""
+
+
+def carried() -> dict[str, list[str]]:
+    """Those of the present URL, for a link to or within a source."""
+    return {name: found for name in _CARRIED if (found := st.query_params.get_all(name))}
+
+
 def source_params(asked: Asked, hit: Hit) -> Mapping[str, str | Sequence[str]]:
     """The query parameters that open a hit in its source, from where one can go on to the next."""
     passage = hit.passage

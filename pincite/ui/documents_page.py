@@ -10,7 +10,8 @@ from pincite.errors import IndexMissing, PinciteError
 from pincite.holdings import Holding, IndexState, Inventory, holdings, index_state
 from pincite.storage import Catalog
 from pincite.sync import Difference
-from pincite.ui import checking, keys, markup, syncing, uploading
+from pincite.ui import checking, keys, markup, syncing, uploading, urlstate
+from pincite.ui.asked import carried
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
@@ -97,7 +98,7 @@ def _sync(
     if job.is_running:
         syncing.progress(job)
         return
-    syncing.outcome(job)
+    syncing.outcome(job, is_asked=resources.watcher is None)
     found = look.found(generation)
     syncing.troubles(
         job,
@@ -155,26 +156,13 @@ def _list(pages: "Pages", resources: Resources, generation: int, manifest: str) 
     if not every:
         return
     st.header("What is in the folder")
-    words = st.text_input("Words in the path", key="words", bind="query-params", placeholder="reports 2024")
-    folded = (words or "").casefold().split()
+    words = urlstate.text("Words in the path", "words", "reports 2024", is_named=True)
+    folded = words.casefold().split()
     named = [holding for holding in every if all(word in holding.source.casefold() for word in folded)]
     counts = {name: sum(map(fits, named)) for name, (_, fits) in _SHOWN.items()}
     asked = st.query_params.get("show", "all")
-    chosen = st.pills(
-        "Show",
-        [name for name in _SHOWN if counts[name] or name in ("all", asked)],
-        default=asked if asked in _SHOWN else "all",
-        format_func=lambda name: f"{_SHOWN[name][0]} ({counts[name]:,})",
-        required=True,
-        key="show-holdings",
-        label_visibility="collapsed",
-    )
-    shown = chosen or "all"
-    if shown != asked:
-        if shown == "all":
-            del st.query_params["show"]
-        else:
-            st.query_params["show"] = shown
+    offered = [name for name in _SHOWN if counts[name] or name in ("all", asked)]
+    shown = urlstate.pills("Show", "show", {name: f"{_SHOWN[name][0]} ({counts[name]:,})" for name in offered})
     rows = list(filter(_SHOWN[shown][1], named))
     if not rows:
         st.caption("None of them.")
@@ -232,7 +220,7 @@ def _chosen(pages: "Pages", row: Holding) -> None:
                 pages.source,
                 label="Open it as it was indexed",
                 icon=":material/description:",
-                query_params={"source": row.source},
+                query_params={**carried(), "source": row.source, "from": "documents"},
             )
 
 

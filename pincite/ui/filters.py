@@ -4,11 +4,12 @@ from collections.abc import Iterable
 
 import streamlit as st
 
+from pincite.export.reference import one_line
 from pincite.facets import Facet, Facets, facets
 from pincite.filters import UNFILTERED, Filters
 from pincite.query import parse
 from pincite.storage import Catalog
-from pincite.ui import markup, urlstate
+from pincite.ui import urlstate
 from pincite.ui.asked import Asked
 from pincite.ui.resources import Resources
 
@@ -26,7 +27,7 @@ def show(resources: Resources, asked: Asked, side: str = "") -> None:
 
 def _options(facets: Iterable[Facet]) -> tuple[list[str], dict[str, str]]:
     """What can be chosen, and how it is shown."""
-    shown = {facet.name: f"{markup.plain(facet.name)} ({facet.documents:,})" for facet in facets}
+    shown = {facet.name: f"{one_line(facet.name)} ({facet.documents:,})" for facet in facets}
     return list(shown), shown
 
 

@@ -4,8 +4,9 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pincite.errors import IndexMissing, PinciteError
+from pincite.errors import IndexMissing, PinciteError, StorageError
 from pincite.holdings import IndexState, index_state
+from pincite.storage.catalog import exists
 from pincite.sync import Difference
 from pincite.ui import markup, syncing
 from pincite.ui.resources import Resources
@@ -29,6 +30,34 @@ def show(pages: "Pages", resources: Resources) -> None:
         st.page_link(pages.documents, label="All documents", icon=":material/folder_open:")
 
 
+def trouble(pages: "Pages", resources: Resources, error: PinciteError) -> None:
+    """In place of what a page would show of the index: what is wrong, and the way out of it."""
+    running = resources.job.is_running
+    st.fragment(lambda: _trouble(pages, resources, error, running), run_every=syncing.TICK if running else None)()
+
+
+def _trouble(pages: "Pages", resources: Resources, error: PinciteError, was_running: bool) -> None:
+    job = resources.job
+    if job.is_running != was_running:
+        st.rerun()
+    if job.is_running:
+        st.html(markup.block("verdict", "The index is being built."))
+        syncing.progress(job, key="cancel-sync-here", has_index=not isinstance(error, IndexMissing))
+        return
+    if isinstance(error, IndexMissing):
+        st.html(markup.block("verdict", "Nothing is indexed yet."))
+        st.html(markup.block("quiet", f"{markup.home(resources.settings.corpus)} is the folder that will be indexed."))
+        if isinstance(job.outcome, PinciteError):
+            markup.notice(str(job.outcome))
+        if st.button("Build the index", key="build", icon=":material/construction:"):
+            job.start()
+            st.rerun()
+        return
+    markup.notice(str(error))
+    if isinstance(error, StorageError):
+        st.page_link(pages.documents, label="See to it on Documents", icon=":material/folder_open:")
+
+
 def _pace(resources: Resources, running: bool) -> float | None:
     if running or resources.look.ended is None:
         return syncing.TICK
@@ -40,9 +69,9 @@ def _state(resources: Resources, was_running: bool) -> None:
     if job.is_running != was_running:
         st.rerun()
     if job.is_running:
-        syncing.progress(job)
+        syncing.progress(job, has_index=exists(resources.settings.index))
         return
-    syncing.outcome(job)
+    syncing.outcome(job, is_asked=resources.watcher is None)
     try:
         state = index_state(resources.settings, resources.recipe)
     except IndexMissing:

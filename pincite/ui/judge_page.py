@@ -14,7 +14,7 @@ from pincite.evaluation.judgements import Judgement
 from pincite.evaluation.judging import Standing, standings
 from pincite.evaluation.sets import JudgementSet
 from pincite.types import Passage
-from pincite.ui import keys, markup
+from pincite.ui import index_state, keys, markup, urlstate
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
@@ -36,31 +36,28 @@ _DRAWN = "judge-proposals-drawn"
 def show(pages: "Pages", resources: Resources) -> None:
     """The question lives in the URL as `q`, the number of the passage as `n`."""
     st.title("Judge")
-    question = st.text_input(
-        "Question",
-        key="q",
-        bind="query-params",
-        placeholder="A question to judge passages for",
-        label_visibility="collapsed",
-        on_change=_go,
-        args=(None,),
-    )
+    question = urlstate.text(keys.BOX, "q", "A question to judge passages for", forget=["n"])
     if complaint := st.session_state.pop(_COMPLAINT, None):
         markup.notice(complaint)
     press: dict[str, str] = {}
     try:
-        if question and question.strip():
+        if question:
             press = _judge(resources, question)
         else:
             _begin(resources)
         _judged(pages, resources)
     except PinciteError as error:
-        markup.notice(str(error))
+        index_state.trouble(pages, resources, error)
     told = {str(grade): name.lower() for grade, name in enumerate(GRADES)} if press else {}
     if press:
         told |= {"j": "the next passage", "k": "the passage before"}
     keys.listen(
-        f"{question}#{st.query_params.get('n', '')}", press=press, told=told, focus=not question, asked=question or ""
+        f"{question}#{st.query_params.get('n', '')}",
+        press=press,
+        told=told,
+        has_box=True,
+        focus=not question,
+        asked=question,
     )
 
 
@@ -131,7 +128,7 @@ def _done(resources: Resources, question: str, grades: Sequence[int | None], is_
         markup.block("verdict", "All passages are judged." if not missing else f"{missing} not judged yet")
         + markup.block("quiet", ", ".join(counted))
     )
-    if not is_unanswerable and not any(grades):
+    if not missing and not is_unanswerable and not any(grades):
         st.caption("None of them answers: say that nothing does, or the question is left out of the measures.")
     with st.container(horizontal=True):
         st.button("Back", key="back", icon=":material/arrow_back:", on_click=_go, args=(len(grades),))
@@ -214,7 +211,7 @@ def _go(number: int | None) -> None:
 
 
 def _ask(question: str) -> None:
-    st.session_state["q"] = question
+    urlstate.put("q", question)
     _go(None)
 
 
@@ -271,7 +268,7 @@ def _judged(pages: "Pages", resources: Resources) -> None:
     listed = [j for j in known if not only or any(standing.change for standing in changes[j.id])]
     shown = len(listed) if len(listed) <= _LISTED or st.session_state.get("judged-all") else _LISTED
     for judgement in listed[:shown]:
-        _line(pages, judgement, changes[judgement.id])
+        _line(judgement, changes[judgement.id])
     if shown < len(listed):
         st.button(f"Show all {len(listed):,}", on_click=st.session_state.update, args=({"judged-all": True},))
 
@@ -282,17 +279,19 @@ def _changes(_resources: Resources, _known: Sequence[Judgement], sha256: str, st
     return {judgement.id: standings(judgement, texts) for judgement in _known}
 
 
-def _line(pages: "Pages", judgement: Judgement, found: Sequence[Standing]) -> None:
+def _line(judgement: Judgement, found: Sequence[Standing]) -> None:
     grades = [place.grade for place in judgement.places]
     said = [f"{grades.count(value)}: {name.lower()}" for value, name in enumerate(GRADES) if grades.count(value)]
     said = [*reversed(said), *(["nothing answers"] if judgement.unanswerable else [])]
     with st.container(border=True):
-        st.page_link(
-            pages.judge,
-            label=markup.plain(judgement.question),
+        st.button(
+            markup.plain(judgement.question),
+            key=f"again-{judgement.id}",
             icon=":material/gavel:",
             help="Judge again",
-            query_params={"q": judgement.question, "n": "1"},
+            type="tertiary",
+            on_click=urlstate.go,
+            args=({"q": judgement.question, "n": "1"},),
         )
         st.html(markup.block("quiet", f"{', '.join(said)} · {judgement.at[:10]}"))
         for standing in found:

@@ -22,6 +22,8 @@ const own = (key) => {
   if (key.startsWith("Arrow")) return at?.closest("[role=radiogroup], [role=tablist], [role=slider], [role=grid], canvas, .stDataFrame");
   return false;
 };
+/** Nothing is in use that the focus should be left to: the page was just opened, or reached through the menu. */
+const idle = () => document.activeElement === document.body || document.activeElement?.matches("[data-testid*=Nav]");
 const hits = () => [...document.querySelectorAll(".pincite-hit")];
 const around = (hit) => hit?.closest("[class*='st-key-hit-']");
 
@@ -92,6 +94,8 @@ function help(root) {
   dialog.showModal();
 }
 
+const done = () => document.querySelector(".stApp")?.dataset.testScriptState === "notRunning";
+
 function box() {
   return document.querySelector("input[aria-label='" + page.box + "']");
 }
@@ -125,7 +129,7 @@ export default function (component) {
   if (shown !== data.state) {
     shown = data.state;
     current = -1;
-    if (data.focus) soon(box, (field) => document.activeElement === document.body && field.focus());
+    if (data.focus) soon(box, (field) => idle() && field.focus());
     if (data.scroll) soon(() => document.querySelector(data.scroll), () => bring(data.scroll));
   } else if (current >= 0) {
     hits()[current]?.classList.add("pincite-current");
@@ -146,6 +150,7 @@ export default function (component) {
       return help(root);
     }
     if (root.querySelector("dialog").open || busy() || own(key)) return;
+    if (event.repeat && page.press[key]) return; // a key that is held is pressed once
     const hit = around(hits()[current]);
     const named = page.press[key];
     let done = true;
@@ -165,10 +170,23 @@ export default function (component) {
     const button = event.target.closest?.("[data-copy]");
     if (button) copy(button.dataset.copy, say);
   };
+  // A link that is pressed out of a box: Streamlit would run the page for the box and lose the way.
+  const pointed = (event) => {
+    const link = event.target.closest?.("[data-testid=stPageLink-NavLink]");
+    const field = document.activeElement;
+    if (!link || !typing()) return;
+    event.preventDefault(); // the box keeps the focus, and what stands in it is no new question
+    if (!field.matches("textarea")) return;
+    const hold = (click) => (click.preventDefault(), click.stopPropagation());
+    link.addEventListener("click", hold, { once: true, capture: true });
+    field.blur(); // a note is kept first
+    setTimeout(() => soon(done, () => link.click(), 200), 300);
+  };
   // The page's script runs again and again, and is told of its end only when it is taken away.
   window.pinciteKeys?.abort();
   const listening = (window.pinciteKeys = new AbortController());
   document.addEventListener("keydown", pressed, { signal: listening.signal });
+  document.addEventListener("mousedown", pointed, { signal: listening.signal, capture: true });
   document.addEventListener("click", clicked, { signal: listening.signal });
   return () => listening.abort();
 }

@@ -10,7 +10,8 @@ import streamlit as st
 
 BOX = "Question"
 """The label of the box that `/` goes to."""
-_EVERYWHERE = {"/": "to the question", "?": "these keys", "Esc": "leave a box, close this list"}
+_BOX = {"/": "to the question"}
+_EVERYWHERE = {"?": "these keys", "Esc": "leave a box, close this list"}
 _RESULTS = {
     "j or ↓": "the next passage",
     "k or ↑": "the passage before",
@@ -42,6 +43,7 @@ def listen(
     press: Mapping[str, str] | None = None,
     told: Mapping[str, str] | None = None,
     has_results: bool = False,
+    has_box: bool = False,
     focus: bool = False,
     scroll: str = "",
     asked: str = "",
@@ -56,7 +58,7 @@ def listen(
     """
     known = recent()
     forgets = st.session_state.pop(_FORGET, False)
-    keys = {**(_RESULTS if has_results else {}), **(told or {}), **_EVERYWHERE}
+    keys = {**(_RESULTS if has_results else {}), **(told or {}), **(_BOX if has_box else {}), **_EVERYWHERE}
     _component(
         key=_NAME,
         data={

@@ -9,17 +9,24 @@ import re
 from collections.abc import Sequence
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 import streamlit as st
 
+from pincite.export.reference import one_line
 from pincite.types import Passage, Span
 
 _STYLE = (Path(__file__).parent / "style.css").read_text(encoding="utf-8")
+_SIGNS = re.compile(r"(?<=[-<>=~:])(?=[-<>=~:])|(?<=:)(?=\w)")
+"""Between the signs that Streamlit makes arrows, dashes, icons and colours of, escaped or not."""
+_JOINER = "\u2060"
+"""Shows nothing and keeps what it stands between together."""
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|<>~:$&])")
 
 
-def style() -> None:
-    """Put our style sheet on the page."""
+def begin(layout: Literal["centered", "wide"] = "centered") -> None:
+    """Once a run, before anything is shown: Streamlit drops the second of two layouts every other time."""
+    st.set_page_config(page_title="Pincite", page_icon="❞", layout=layout)
     st.html(f"<style>{_STYLE}</style>")
 
 
@@ -86,4 +93,5 @@ def home(path: Path) -> str:
 
 def plain(text: str) -> str:
     """Text that a widget's label, which is Markdown, shows as it stands."""
-    return _MARKDOWN.sub(r"\\\1", " ".join(text.split()))
+    apart = _SIGNS.sub(_JOINER, one_line(text))
+    return _MARKDOWN.sub(r"\\\1", apart)

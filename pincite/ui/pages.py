@@ -6,7 +6,16 @@ from dataclasses import dataclass
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
 
-from pincite.ui import compare_page, documents_page, judge_page, quality_page, reading_page, search_page, source_page
+from pincite.ui import (
+    compare_page,
+    documents_page,
+    judge_page,
+    markup,
+    quality_page,
+    reading_page,
+    search_page,
+    source_page,
+)
 from pincite.ui.resources import Resources
 
 
@@ -47,4 +56,6 @@ class Pages:
     def run(self) -> None:
         """Show the menu, and the page that the URL names."""
         every = [self.search, self.source, self.compare, self.reading, self.documents, self.judge, self.quality]
-        st.navigation(every, position="top").run()
+        page = st.navigation(every, position="top")
+        markup.begin("wide" if page in (self.compare, self.documents) else "centered")
+        page.run()

@@ -11,7 +11,7 @@ from pincite.evaluation.comparison import Move
 from pincite.evaluation.records import Measured, Record
 from pincite.evaluation.sets import JudgementSet
 from pincite.evaluation.summary import Table
-from pincite.ui import charts, keys, markup
+from pincite.ui import charts, index_state, keys, markup, urlstate
 from pincite.ui.resources import Resources
 from pincite.ui.tables import table
 
@@ -35,7 +35,7 @@ def show(pages: "Pages", resources: Resources) -> None:
         known = sets.named(resources.settings.judgments)
         kept, complaints = records.kept(resources.settings.judgments / records.FOLDER)
     except PinciteError as error:
-        markup.notice(str(error))
+        index_state.trouble(pages, resources, error)
         keys.listen("quality")
         return
     _evaluate(pages, resources, known)
@@ -81,7 +81,7 @@ def _evaluation(resources: Resources, known: Mapping[str, JudgementSet], was_run
         st.button("Cancel", icon=":material/close:", on_click=running.cancel)
         return
     if was_running:
-        st.session_state.pop("run", None)  # the last one is shown
+        urlstate.put("run", "")  # the last one is shown
         st.rerun()
     if isinstance(running.outcome, EvaluationCancelled):
         st.info("The evaluation was cancelled, and nothing of it kept.")
@@ -104,9 +104,9 @@ def _evaluation(resources: Resources, known: Mapping[str, JudgementSet], was_run
 
 
 def _choose(label: str, kept: Sequence[Record], key: str, index: int) -> Record:
-    names = {_named(record): record for record in kept}
-    found = st.selectbox(label, [*names], index=index, key=key, bind="query-params")
-    return names.get(found or "", kept[index])
+    records = {record.name: record for record in kept}
+    named = {name: _named(record) for name, record in records.items()}
+    return records[urlstate.choice(label, key, named, kept[index].name)]
 
 
 def _named(record: Record) -> str:

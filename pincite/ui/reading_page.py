@@ -12,7 +12,7 @@ from pincite.export.listed import by_question, by_source
 from pincite.export.reference import one_line
 from pincite.reading_list import Entry, Standing, standings
 from pincite.storage import Catalog
-from pincite.ui import keys, markup, take
+from pincite.ui import keys, markup, take, urlstate
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
@@ -92,20 +92,12 @@ def _head(resources: Resources, listed: list[Listed], told: Mapping[str, Standin
     st.markdown(_summary(listed))
     with st.container(horizontal=True, vertical_alignment="center"):
         st.html(markup.block("quiet", "Group by"), width="content")
-        by = st.segmented_control(
-            "Group by",
-            list(_GROUPS),
-            default="Question",
-            required=True,
-            key="by",
-            bind="query-params",
-            label_visibility="collapsed",
-        )
+        by = urlstate.segments("Group by", "by", {name: name for name in _GROUPS})
         # A note may have been written since this script ran: the list is read when the file is asked for.
         take.download_menu(
             "reading-list", lambda form: export.of_list(Listed.all(resources.reading_list.entries(), told), form)
         )
-    return by or "Question"
+    return by
 
 
 def _summary(listed: list[Listed]) -> str:
@@ -131,7 +123,7 @@ def _entry(pages: "Pages", resources: Resources, one: Listed, by: str) -> None:
         if one.change:
             st.html(markup.block("warning", one.change))
         st.text_area(
-            f"Note on {markup.plain(entry.citation)}",
+            f"Note on {entry.citation}",
             value=entry.note,
             key=f"note-{entry.id}",
             placeholder="A note of your own",
@@ -165,7 +157,7 @@ def _stub(resources: Resources, entry: Entry) -> None:
 def _source_query(one: Listed) -> dict[str, str]:
     """Where the source page opens: where the words stand now; the document alone where they do not."""
     entry, standing = one.entry, one.standing
-    query = {"source": entry.source, "file": entry.sha256[:16], "question": entry.question}
+    query = {"source": entry.source, "file": entry.sha256[:16], "from": "reading"}
     if standing is None or standing.place is None:
         return query
     place = standing.place
@@ -176,7 +168,7 @@ def _source_query(one: Listed) -> dict[str, str]:
         "end": str(place.end),
         "mark": "".join(marks),
         "file": standing.sha256[:16],
-        "question": entry.question,
+        "from": "reading",
     }
 
 
@@ -199,6 +191,6 @@ def _remove(resources: Resources, entry: Entry) -> None:
 def _undo(resources: Resources, entry: Entry) -> None:
     try:
         resources.reading_list.put(entry)
-        del st.session_state[_REMOVED]
+        st.session_state.pop(_REMOVED, None)
     except PinciteError as error:
         st.session_state[_FAILED] = str(error)

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from pincite import citation
-from pincite.freshness import Freshness, freshness
+from pincite.freshness import Freshness, freshness, standing
 from pincite.storage import Catalog
 from pincite.types import Answer, Band, Hit
 from pincite.ui import markup, take, thumbs, why_chart
-from pincite.ui.asked import Asked, place_params, source_params
+from pincite.ui.asked import Asked, carried, place_params, source_params
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ _BANDS: dict[Band, tuple[str, Literal["green", "orange", "gray"]]] = {
     "weak": (":material/help: may answer", "orange"),
     "none": (":material/remove: probably does not", "gray"),
 }
-_STALE: dict[Freshness, str] = {
+STALE: dict[Freshness, str] = {
     "changed": "The file has changed since: this is what it said when it was indexed. Re-index to search it anew.",
     "missing": "The file is gone, or cannot be opened: this is what it said when it was indexed.",
 }
@@ -35,6 +35,10 @@ class Shown:
     answer: Answer
     asked: Asked
     files: Mapping[str, Freshness]
+    hits: Sequence[Hit]
+    """Each at a place whose file is there."""
+    gone: Sequence[Hit]
+    """Those of files that are not."""
     passages: int
     """In the index."""
 
@@ -42,17 +46,18 @@ class Shown:
     def of(cls, resources: Resources, asked: Asked, answer: Answer) -> "Shown":
         """Looks once at the files that the hits stand in."""
         with Catalog(resources.settings.index) as catalog, catalog.reading():
-            files = freshness(resources.settings.corpus, catalog, {hit.passage.source for hit in answer.hits})
-            return cls(answer, asked, files, catalog.counts()["passages"])
+            places = {hit.passage.source for hit in answer.hits} | {p.source for hit in answer.hits for p in hit.also}
+            files = freshness(resources.settings.corpus, catalog, places)
+            standing_now = [(hit, standing(catalog, files, hit)) for hit in answer.hits]
+            hits = [now for _, now in standing_now if now]
+            gone = [hit for hit, now in standing_now if not now]
+            return cls(answer, asked, files, hits, gone, catalog.counts()["passages"])
 
 
 def show(pages: "Pages", resources: Resources, shown: Shown, side: str = "") -> None:
     """The verdict, the passages that answer, the nearest behind a fold. `side` tells two answers of a page apart."""
-    # What is gone from the folder does not count as an answer of today.
-    hits = [hit for hit in shown.answer.hits if shown.files.get(hit.passage.source) != "missing"]
-    gone = [hit for hit in shown.answer.hits if shown.files.get(hit.passage.source) == "missing"]
-    answering = [hit for hit in hits if hit.band != "none"]
-    nearest = hits[len(answering) :]  # bands never rise with rank
+    answering = [hit for hit in shown.hits if hit.band != "none"]
+    nearest = shown.hits[len(answering) :]  # bands never rise with rank
     if not shown.answer.hits:
         st.html(markup.block("verdict", "No passage is left by these filters."))
     elif not answering:
@@ -61,9 +66,9 @@ def show(pages: "Pages", resources: Resources, shown: Shown, side: str = "") -> 
     if nearest:
         with st.expander(f"The {'next' if answering else 'nearest'} passages, which may not answer"):
             _listed(pages, resources, shown, nearest, side)
-    if gone:
+    if shown.gone:  # does not count as an answer of today
         with st.expander("Passages of files that are gone"):
-            _listed(pages, resources, shown, gone, side)
+            _listed(pages, resources, shown, shown.gone, side)
 
 
 def _listed(pages: "Pages", resources: Resources, shown: Shown, hits: Sequence[Hit], side: str) -> None:
@@ -95,7 +100,7 @@ def by_document(hits: Sequence[Hit]) -> dict[str, list[Hit]]:
 def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str, *, has_title: bool = True) -> None:
     passage = hit.passage
     title = markup.title(f"{hit.rank}. {citation.display_title(passage)}") if has_title else ""
-    stale = _STALE.get(shown.files.get(passage.source, "current"))
+    stale = STALE.get(shown.files.get(passage.source, "current"))
     body = title + markup.block("quiet", hit.citation) + (markup.block("warning", stale) if stale else "")
     st.html(markup.element("hit", body + markup.passage(passage, hit.marks), f"Passage {hit.rank}, {hit.citation}"))
     if hit.also:
@@ -104,7 +109,11 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
                 st.page_link(
                     pages.source,
                     label=markup.plain(f"{place.source}, characters {place.start}–{place.end}"),
-                    query_params={**shown.asked.params, **place_params(place.source, place.start, place.end)},
+                    query_params={
+                        **shown.asked.params,
+                        **place_params(place.source, place.start, place.end),
+                        **_origin(side),
+                    },
                 )
                 if number == _MOST_PLACES:
                     st.caption(f"and {len(hit.also) - number - 1} more")
@@ -122,7 +131,7 @@ def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side:
             pages.source,
             label="Open in the source",
             icon=":material/description:",
-            query_params=source_params(shown.asked, hit),
+            query_params={**source_params(shown.asked, hit), **_origin(side)},
         )
         st.html(take.copy_button(hit), width="content")
         take.collect_button(hit, shown.asked.question, f"collect-{side}{hit.rank}")
@@ -131,6 +140,10 @@ def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side:
             if why.open:
                 why_chart.show(hit, resources.searcher.relevance, shown.passages)
         thumbs.thumbs(hit, shown.asked.question, f"thumbs-{side}{hit.rank}")
+
+
+def _origin(side: str) -> dict[str, list[str]]:
+    return {**carried(), "from": ["compare"]} if side else {}
 
 
 _MOST_PLACES = 20

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import streamlit as st
 
-from pincite.errors import IndexMissing, PinciteError
+from pincite.errors import PinciteError
 from pincite.storage import Catalog
 from pincite.suggestions import suggest
 from pincite.ui import filters, index_state, keys, markup, results, take, urlstate
@@ -38,21 +38,22 @@ def show(pages: "Pages", resources: Resources) -> None:
     if asked.question:
         _answered(pages, resources, asked)
     else:
-        _waiting(resources)
+        _waiting(pages, resources)
 
 
-def _waiting(resources: Resources) -> None:
+def _waiting(pages: "Pages", resources: Resources) -> None:
     """The page before a question: what to expect, what was asked, what could be."""
     st.caption("Answers are shown word for word, with the place where each of them stands.")
     _chips("Asked before, in this browser", keys.recent(), "recent", ":material/history:")
     try:
         with Catalog(resources.settings.index) as catalog, catalog.reading():
             headings = _headings(resources, catalog.generation)
-    except PinciteError:
-        headings = []  # the state of the index stands beside
+    except PinciteError as error:
+        headings = []
+        index_state.trouble(pages, resources, error)
     _chips("Your documents speak of", headings, "suggested", None)
     _syntax()
-    keys.listen("", focus=True, wants_recent=True)
+    keys.listen("", has_box=True, focus=True, wants_recent=True)
 
 
 def _chips(caption: str, questions: list[str], key: str, icon: str | None) -> None:
@@ -90,14 +91,12 @@ def _answered(pages: "Pages", resources: Resources, asked: Asked) -> None:
         answer = resources.searcher.search(asked.question, asked.count, asked.filters)
         shown = results.Shown.of(resources, asked, answer)
     except PinciteError as error:
-        markup.notice(str(error))
-        if isinstance(error, IndexMissing):
-            st.caption("Press Re-index, beside, to make one of your documents.")
-        keys.listen(asked.question)
+        index_state.trouble(pages, resources, error)
+        keys.listen(asked.question, has_box=True)
         return
     results.show(pages, resources, shown)
     _foot(shown)
-    keys.listen(f"{asked.identity} {answer.generation}", has_results=True, asked=asked.question)
+    keys.listen(f"{asked.identity} {answer.generation}", has_results=True, has_box=True, asked=asked.question)
 
 
 def _controls(resources: Resources, asked: Asked) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import streamlit as st
 
@@ -12,8 +12,8 @@ from pincite.ledger import entry
 from pincite.reading.picture import picture
 from pincite.storage import Catalog
 from pincite.types import Document, Hit, Section, Span
-from pincite.ui import keys, markup, take, urlstate
-from pincite.ui.asked import Asked, place_params, source_params
+from pincite.ui import index_state, keys, markup, results, take, urlstate
+from pincite.ui.asked import Asked, carried, place_params, source_params
 from pincite.ui.resources import Resources
 
 if TYPE_CHECKING:
@@ -24,10 +24,6 @@ _AROUND = 20_000
 """Characters shown before and after a passage, until the whole document is asked for."""
 _OUTLINE = 60
 """Headings listed around the present one."""
-_STALE: dict[Freshness, str] = {
-    "changed": "The file has changed since it was indexed: this is what it said then.",
-    "missing": "The file is gone, or cannot be opened: this is what it said when it was indexed.",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,11 +55,13 @@ def show(pages: "Pages", resources: Resources) -> None:
     asked = Asked.from_url()
     bar = st.container(horizontal=True, vertical_alignment="center", gap="xsmall", key="bar")
     with bar, st.container(key="go-back", width="content"):
-        st.page_link(pages.search, label="Back to the results", icon=":material/arrow_back:", query_params=asked.params)
+        _back(pages, asked)
     try:
         opened = _open(resources)
     except PinciteError as error:
-        opened = str(error)
+        index_state.trouble(pages, resources, error)
+        keys.listen("source")
+        return
     if isinstance(opened, str):
         markup.notice(opened)
         keys.listen("source")
@@ -82,6 +80,23 @@ def show(pages: "Pages", resources: Resources) -> None:
     keys.listen(state, press=_PRESS, told=_TOLD, scroll=".pincite-passage")
 
 
+def _back(pages: "Pages", asked: Asked) -> None:
+    """To where the source was opened from, which is `from` in the URL."""
+    origin = st.query_params.get("from", "")
+    ways = {
+        "documents": (pages.documents, "Back to the documents"),
+        "reading": (pages.reading, "Back to the reading list"),
+        "compare": (pages.compare, "Back to the comparison"),
+    }
+    if origin in ways:
+        page, label = ways[origin]
+        params: dict[str, Any] = {"q": asked.question, **carried()} if asked.question else dict(carried())
+        del params["from"]
+    else:
+        page, label, params = pages.search, "Back to the results", dict(asked.params)
+    st.page_link(page, label=label, icon=":material/arrow_back:", query_params=params)
+
+
 _PRESS = {
     "n": "go-next",
     "p": "go-previous",
@@ -92,7 +107,7 @@ _PRESS = {
 _TOLD = {
     "n": "the next passage",
     "p": "the passage before",
-    "b": "back to the results",
+    "b": "back to where you came from",
     "← →": "turn the pages of a PDF",
     "y": "copy the quote",
 }
@@ -145,7 +160,7 @@ def _among_hits(resources: Resources, asked: Asked, opened: _Opened) -> Hit | No
                 icon=f":material/{icon}:",
                 type="tertiary",
                 on_click=urlstate.go,
-                args=(source_params(asked, hits[at + step]),),
+                args=({**source_params(asked, hits[at + step]), **carried()},),
             )
     return hits[at]
 
@@ -162,8 +177,8 @@ def _head(opened: _Opened) -> None:
         markup.title(document.title or document.source)
         + markup.block("quiet", f"{document.source}, {where}", *opened.told)
     )
-    if opened.file in _STALE:
-        st.html(markup.block("warning", _STALE[opened.file]))
+    if opened.file in results.STALE:
+        st.html(markup.block("warning", results.STALE[opened.file]))
     if not document.sha256.startswith(st.query_params.get("file", "")):
         st.html(markup.block("warning", "The document was indexed anew since this link was made: look around it."))
 
@@ -175,7 +190,7 @@ def _take(resources: Resources, asked: Asked, opened: _Opened, hit: Hit | None) 
         if opened.file == "current":
             st.download_button(
                 "Original file",
-                lambda: original(resources.settings.corpus, document.source, document.sha256) or b"",
+                lambda: _bytes(resources, document),
                 file_name=document.source.rpartition("/")[2],
                 mime="application/octet-stream",
                 icon=":material/download:",
@@ -187,6 +202,15 @@ def _take(resources: Resources, asked: Asked, opened: _Opened, hit: Hit | None) 
         elif start < end:
             place = f"{document.source}, characters {start}–{end}"
             st.html(markup.copy_button("Copy quote", f"“{document.text[start:end]}”\n{place}"), width="content")
+
+
+def _bytes(resources: Resources, document: Document) -> bytes:
+    """The file, when it is asked for; what cannot be given any more is said in its place."""
+    try:
+        data = original(resources.settings.corpus, document.source, document.sha256)
+    except OSError as error:
+        return f"{document.source} cannot be opened ({error.strerror}).\n".encode()
+    return f"{document.source} has changed since it was indexed: re-index.\n".encode() if data is None else data
 
 
 def _outline(asked: Asked, document: Document, position: int) -> None:
@@ -207,7 +231,7 @@ def _outline(asked: Asked, document: Document, position: int) -> None:
                 type="tertiary",
                 wrap=True,
                 on_click=urlstate.go,
-                args=({**asked.params, **place_params(document.source, *_reach(section, document))},),
+                args=({**asked.params, **place_params(document.source, *_reach(section, document)), **carried()},),
             )
         if len(sections) > _OUTLINE:
             st.caption(f"{_OUTLINE} of {len(sections):,} headings, around this place")

@@ -18,12 +18,13 @@ _STAGES = {
 _MINUTE, _HOUR = 60, 3600
 
 
-def progress(job: Job) -> None:
+def progress(job: Job, *, key: str = "cancel-sync", has_index: bool = True) -> None:
     """How far the running sync is, how long it will take, and a way to stop it."""
     step = job.step
     st.progress(step.share or 0.0, text=f"Stopping: {_told(step)}" if job.is_stopping else _told(step))
-    st.caption("Questions are answered from the present index meanwhile.")
-    st.button("Cancel", icon=":material/stop_circle:", key="cancel-sync", disabled=job.is_stopping, on_click=job.cancel)
+    if has_index:
+        st.caption("Questions are answered from the present index meanwhile.")
+    st.button("Cancel", icon=":material/stop_circle:", key=key, disabled=job.is_stopping, on_click=job.cancel)
 
 
 def _told(step: Step) -> str:
@@ -44,12 +45,17 @@ def _about(seconds: float) -> str:
     return f"about {count} {unit}{'' if count == 1 else 's'}"
 
 
-def outcome(job: Job) -> None:
-    """What the last sync did, if it did it: what went wrong is for `troubles`."""
+def outcome(job: Job, *, is_asked: bool = True) -> None:
+    """What the last sync did, if it did it: what went wrong is for `troubles`.
+
+    `is_asked`: whether a person began it.
+    """
     if isinstance(job.outcome, SyncCancelled):
         st.info("Stopped. The index is as it was; what was embedded stays for the next time.", icon=":material/stop:")
     elif isinstance(job.outcome, Report):
         d = job.outcome.difference
+        if d.is_empty() and not is_asked:
+            return  # a watched folder is looked at again and again
         st.success(
             f"{len(d.added):,} added, {len(d.changed):,} changed, {len(d.moved):,} moved, {len(d.removed):,} removed",
             icon=":material/check:",

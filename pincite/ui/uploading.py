@@ -7,6 +7,7 @@ from streamlit.runtime.uploaded_file_manager import UploadedFile
 
 from pincite import upload
 from pincite.errors import PinciteError
+from pincite.export.reference import one_line
 from pincite.reading import READERS
 from pincite.ui import markup
 from pincite.ui.resources import Resources
@@ -37,7 +38,7 @@ def show(resources: Resources, generation: int) -> None:
             key=f"upload-{turn}",
         )
         folder = st.selectbox(
-            "Into the folder", folders, format_func=lambda name: markup.plain(name) if name else "(the top)"
+            "Into the folder", folders, format_func=lambda name: one_line(name) if name else "(the top)"
         )
         if st.button("Add", icon=":material/add:", key="upload", disabled=not files) and files and folder is not None:
             _put(resources, generation, folder, files, replace=False)

@@ -10,17 +10,39 @@ from typing import Any
 import streamlit as st
 
 
-def text(label: str, name: str, placeholder: str) -> None:
-    """A box for the parameter `name`. Not of the type `search`: browsers empty that on Esc."""
+def text(label: str, name: str, placeholder: str, *, is_named: bool = False, forget: Sequence[str] = ()) -> str:
+    """A box for the parameter `name`; what it says. Not of the type `search`: browsers empty that on Esc.
+
+    `is_named`: whether its label is shown; `forget`: parameters that end where this one changes.
+    """
     key = _follow(name, st.query_params.get(name, ""))
-    st.text_input(
+    found = st.text_input(
         label,
         key=key,
         placeholder=placeholder,
+        label_visibility="visible" if is_named else "collapsed",
+        on_change=_write,
+        args=(name, "", forget),
+    )
+    return (found or "").strip()
+
+
+def pills(label: str, name: str, labels: Mapping[str, str]) -> str:
+    """`segments` of many values, which go on in the next line."""
+    first = next(iter(labels))
+    asked = st.query_params.get(name, first)
+    key = _follow(name, asked if asked in labels else first)
+    chosen: Any = st.pills(
+        label,
+        list(labels),
+        key=key,
+        required=True,
+        format_func=labels.__getitem__,
         label_visibility="collapsed",
         on_change=_write,
-        args=(name,),
+        args=(name, first),
     )
+    return str(chosen)
 
 
 def segments(label: str, name: str, labels: Mapping[str, str]) -> str:
@@ -39,6 +61,14 @@ def segments(label: str, name: str, labels: Mapping[str, str]) -> str:
         args=(name, first),
     )
     return str(chosen)
+
+
+def choice(label: str, name: str, labels: Mapping[str, str], default: str) -> str:
+    """One of many values in a list, which is returned; the default is not written."""
+    asked = st.query_params.get(name, default)
+    key = _follow(name, asked if asked in labels else default)
+    st.selectbox(label, list(labels), key=key, format_func=labels.__getitem__, on_change=_write, args=(name, default))
+    return str(st.session_state[name])
 
 
 def several(label: str, name: str, options: Sequence[str], shown: Mapping[str, str]) -> None:
@@ -92,6 +122,8 @@ def _follow(name: str, asked: Any) -> str:
     return name
 
 
-def _write(name: str, default: str = "") -> None:
+def _write(name: str, default: str = "", forget: Sequence[str] = ()) -> None:
     value = st.session_state[name]
+    for other in forget:
+        st.query_params.pop(other, None)
     put(name, value if value != default else "")
