@@ -121,7 +121,8 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     page.keyboard.press("b")
     page.locator(".pincite-hit").first.wait_for()
     assert page.get_by_label("Question", exact=True).input_value() == "how much is one night for a visiting boat?"
-    assert all(url.startswith((library, library.replace("http", "ws"), "data:", "blob:")) for url in asked)
+    own = (library, library.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
 
 
 def test_a_link_reproduces_filters_and_view_and_text_of_documents_runs_nothing(
@@ -245,7 +246,86 @@ def test_every_page_can_be_heard_read_in_the_dark_and_held_in_a_hand(
 def settled(page: "Page") -> None:
     """The script has run to its end: the component of the keys is there, and nothing is under way."""
     page.locator("[data-testid=stMain] h1, .pincite-title").first.wait_for()
-    page.wait_for_function(
-        "document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'", timeout=30_000
-    )
-    page.wait_for_timeout(500)
+    for pause in (700, 300):  # what the browser remembers may have the script run once more
+        page.wait_for_function(
+            "document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'", timeout=30_000
+        )
+        page.wait_for_timeout(pause)
+
+
+def main_width(page: "Page") -> int:
+    return page.evaluate("document.querySelector('[data-testid=stMainBlockContainer]').clientWidth")
+
+
+def test_back_leads_where_a_person_was_and_pages_keep_their_width(library: str, browser_page: "Page") -> None:
+    page = browser_page
+    page.goto(f"{library}/?q={ASKED}")
+    page.locator("mark").first.wait_for()
+    settled(page)
+    page.get_by_role("link", name="Judge").click()
+    page.get_by_role("heading", name="Judge", exact=True).wait_for()
+    settled(page)
+    page.go_back()
+    page.locator("mark").first.wait_for()
+    assert page.get_by_label("Question", exact=True).input_value() == ASKED
+
+    asked = []
+    page.on("request", lambda request: asked.append(request.url))
+    narrow = main_width(page)
+    page.get_by_role("link", name="Documents", exact=True).click()
+    page.get_by_role("heading", name="What is in the folder").wait_for()
+    settled(page)
+    width = main_width(page)
+    assert width > narrow
+    for words in ("notes", "fees"):
+        page.get_by_label("Words in the path").fill(words)
+        page.keyboard.press("Enter")
+        page.wait_for_url(f"{library}/documents?words={words}")
+        settled(page)
+        assert main_width(page) == width
+    page.go_back()
+    page.wait_for_url(f"{library}/documents?words=notes")
+
+    page.goto(f"{library}/source?source=harbour.md&from=documents&words=harbour")
+    page.get_by_text("Back to the documents").click()
+    page.wait_for_url(f"{library}/documents?words=harbour")
+    page.go_back()
+    page.locator(".pincite-text").wait_for()
+    assert "source=harbour.md" in page.url
+
+    page.goto(f"{library}/compare?q={ASKED}&ina=old+notes/&typeb=pdf")
+    page.locator("mark").first.wait_for()
+    page.get_by_text("Open in the source").first.click()
+    page.locator(".pincite-passage").wait_for()
+    page.get_by_text("Back to the comparison").click()
+    page.get_by_role("heading", name="Compare").wait_for()
+    settled(page)
+    assert all(part in page.url for part in ("ina=old+notes", "typeb=pdf", "/compare?q="))
+    own = (library, library.replace("http", "ws"), "data:", "blob:")
+    assert [url for url in asked if not url.startswith(own)] == []
+
+
+def test_a_link_opens_what_it_names_although_a_box_holds_words_that_nobody_sent(
+    library: str, browser_page: "Page"
+) -> None:
+    page = browser_page
+    page.goto(f"{library}/?q={ASKED}")
+    page.locator("mark").first.wait_for()
+    settled(page)
+    page.get_by_label("Question", exact=True).fill("something else altogether")
+    page.get_by_text("Open in the source").first.click()
+    page.locator(".pincite-passage").wait_for()
+    assert page.url.startswith(f"{library}/source?q=how+much+is+one+night")
+
+
+def test_without_an_index_a_telephone_can_build_one(
+    settings: Settings, serve: Callable[[Settings], str], browser_page: "Page"
+) -> None:
+    write(settings.corpus)
+    page = browser_page
+    page.set_viewport_size({"width": 375, "height": 780})
+    page.goto(f"{serve(settings)}/?q={ASKED}")
+    page.get_by_text("Nothing is indexed yet.").first.wait_for()
+    page.get_by_role("button", name="Build the index").click()
+    page.locator("mark").first.wait_for()
+    assert page.locator("mark").first.inner_text() == FEE

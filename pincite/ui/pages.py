@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 import streamlit as st
 from streamlit.navigation.page import StreamlitPage
@@ -56,6 +57,7 @@ class Pages:
     def run(self) -> None:
         """Show the menu, and the page that the URL names."""
         every = [self.search, self.source, self.compare, self.reading, self.documents, self.judge, self.quality]
-        page = st.navigation(every, position="top")
-        markup.begin("wide" if page in (self.compare, self.documents) else "centered")
-        page.run()
+        # Before the menu is made: without an icon of our own a browser would fetch the page's from a foreign server.
+        path = urlsplit(st.context.url or "").path.strip("/")
+        markup.begin("wide" if path in (self.compare.url_path, self.documents.url_path) else "centered")
+        st.navigation(every, position="top").run()
