@@ -18,7 +18,8 @@
         ├── IndexMissing      there is none yet
         ├── IndexMismatch     built by other settings, another format or another corpus
         │   └── OtherCorpus   the index of another folder
-        ├── IndexDamaged      a file that cannot be derived again is damaged
+        ├── IndexDamaged      what cannot be derived again is damaged
+        │   └── CatalogDamaged  so much that a rebuild cannot read it either
         └── IndexBusy         another process is writing it
 
 Each message is one line that says what happened, where, and what to do. The front ends catch
@@ -100,6 +101,10 @@ class OtherCorpus(IndexMismatch):
 
 class IndexDamaged(StorageError):
     """The catalog, which nothing else can restore, is damaged."""
+
+
+class CatalogDamaged(IndexDamaged):
+    """SQLite cannot read the catalog: it is left as it is, for a person may have a copy."""
 
 
 class IndexBusy(StorageError):

@@ -377,8 +377,8 @@ def test_a_damaged_catalog_is_named_by_every_command_and_left_alone(indexed: Set
         [*PINCITE, "doctor"],
     ):
         assert refusal(run(*command, "--index", indexed.index)) == (
-            f"{path}: damaged (database disk image is malformed): restore it from a copy, or run python ingest.py"
-            " --rebuild, which reads every document again and keeps the vectors"
+            f"{path}: damaged (database disk image is malformed): restore it from a copy, or move the index folder away"
+            " and run python ingest.py"
         )
     assert everything(indexed.index) == before
 

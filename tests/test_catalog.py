@@ -323,8 +323,8 @@ def test_a_damaged_catalog_is_named_and_never_overwritten(
         with pytest.raises(IndexDamaged) as named:
             use()
         assert re.fullmatch(
-            re.escape(str(path)) + r": damaged \(.+\): restore it from a copy, or run python ingest.py"
-            r" --rebuild, which reads every document again and keeps the vectors",
+            re.escape(str(path)) + r": damaged \(.+\): restore it from a copy, or move the index folder away and run"
+            r" python ingest.py",
             str(named.value),
         )
         assert path.read_bytes() == before

@@ -26,7 +26,7 @@ from hypothesis import strategies as st
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder, Embedding, codes
-from pincite.errors import CorpusError, IndexBusy, IndexDamaged, IndexMismatch, PinciteError, Unreadable
+from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError, Unreadable
 from pincite.reading import READERS
 from pincite.reading.pool import Readers
 from pincite.search import Searcher
@@ -1188,28 +1188,6 @@ def test_ignored_files_are_listed_and_what_is_ignored_from_now_on_is_forgotten(
     with pytest.raises(CorpusError, match=r"\.pinciteignore: line 1: not a pattern: '\[z-a\]'"):
         sync(settings, embedder=watched)
     assert sorted(documents(settings)) == ["00.md", "01.md"]
-
-
-@pytest.mark.parametrize("damage", ["head", "middle"])
-def test_a_catalog_that_cannot_be_read_is_made_anew_by_a_rebuild_with_the_vectors_there_are(
-    settings: Settings, watched: Watched, damage: str
-) -> None:
-    write(settings.corpus, notes(20))
-    sync(settings, embedder=watched)
-    file = settings.index / "catalog.sqlite"
-    broken = bytearray(file.read_bytes())
-    start = 0 if damage == "head" else 4096
-    broken[start : start + 3500] = b"\xa5" * 3500
-    file.write_bytes(broken)
-    for side in ("-wal", "-shm"):
-        file.with_name(file.name + side).unlink(missing_ok=True)
-    with pytest.raises(IndexDamaged, match=r"or run python ingest\.py --rebuild"):
-        sync(settings, embedder=watched)
-    watched.asked.clear()
-    done = sync(settings, rebuild=True, embedder=watched)
-    assert (done.documents, done.embedded, watched.asked) == (20, 0, [])
-    assert examine(settings).problems == []
-    assert file.with_name("catalog.sqlite.damaged").read_bytes() == bytes(broken)
 
 
 def outlined_pdf(entries: int) -> bytes:

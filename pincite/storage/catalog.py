@@ -16,7 +16,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
+from pincite.errors import CatalogDamaged, IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
 from pincite.filters import Filters
 from pincite.storage.selection import condition, is_titled
 from pincite.storage.vectors import Location, flush
@@ -211,16 +211,6 @@ def peek(folder: Path, key: str) -> str:
     return ""
 
 
-def is_damaged(folder: Path) -> bool:
-    """Whether SQLite finds the catalog damaged; not where it only cannot be opened."""
-    try:
-        connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
-        with closing(connection):
-            return [row[0] for row in connection.execute("PRAGMA quick_check(1)")] != ["ok"]
-    except sqlite3.DatabaseError as error:
-        return getattr(error, "sqlite_errorcode", 0) & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
-
-
 class Catalog:
     """An open connection. Not shared between threads."""
 
@@ -262,9 +252,9 @@ class Catalog:
             return IndexBusy(f"{self.path}: in use by another process ({error}): wait until it is done")
         if code in _NOT_GIVEN:
             return StorageError(f"{self.path}: {error}: see to the disk's room and the file's permissions")
-        return IndexDamaged(
-            f"{self.path}: damaged ({str(error).splitlines()[0]}): restore it from a copy, or run python ingest.py"
-            " --rebuild, which reads every document again and keeps the vectors"
+        return CatalogDamaged(
+            f"{self.path}: damaged ({str(error).splitlines()[0]}): restore it from a copy, or move the index folder"
+            " away and run python ingest.py"
         )
 
     def close(self) -> None:

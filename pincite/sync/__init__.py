@@ -12,7 +12,7 @@ from pincite.errors import CorpusError, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
-from pincite.storage.catalog import FILE, FORMAT, exists, is_damaged, peek
+from pincite.storage.catalog import FILE, FORMAT, exists, peek
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
 from pincite.types import Document, Progress
@@ -67,8 +67,6 @@ def sync(
             _check_corpus(peek(index.path, "corpus"), corpus, index.path, move_corpus)
             if peek(index.path, "format") != str(FORMAT):
                 (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
-        if rebuild and exists(index.path) and is_damaged(index.path):
-            (index.path / FILE).replace(index.path / f"{FILE}.damaged")
         if not exists(index.path):
             _begin(index, corpus)
         with Catalog(index.path, writable=True) as catalog:

@@ -2,7 +2,15 @@
 
 import streamlit as st
 
-from pincite.errors import IndexDamaged, IndexMismatch, MostRemoved, OtherCorpus, PinciteError, SyncCancelled
+from pincite.errors import (
+    CatalogDamaged,
+    IndexDamaged,
+    IndexMismatch,
+    MostRemoved,
+    OtherCorpus,
+    PinciteError,
+    SyncCancelled,
+)
 from pincite.sync import Difference, Report
 from pincite.sync.job import Job, Step
 from pincite.ui import markup
@@ -81,7 +89,7 @@ def troubles(job: Job, *found: PinciteError | None) -> None:
         _offer(job, "Forget what is gone", "allow_removals", ":material/delete_sweep:")
     if any(isinstance(error, OtherCorpus) for error in told.values()):
         _offer(job, "It is the same folder: keep the index", "move_corpus", ":material/drive_file_move:")
-    elif any(isinstance(error, IndexMismatch | IndexDamaged) for error in told.values()):
+    elif any(isinstance(e, IndexMismatch | IndexDamaged) and not isinstance(e, CatalogDamaged) for e in told.values()):
         _offer(job, "Rebuild the index", "rebuild", ":material/construction:")
 
 
