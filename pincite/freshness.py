@@ -1,6 +1,7 @@
 """Whether what is indexed of a file is what the file holds now."""
 
 import hashlib
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
@@ -20,7 +21,9 @@ def freshness(corpus: Path, catalog: Catalog, sources: Iterable[str]) -> dict[st
     for source, state in catalog.states(sources).items():
         try:
             info = (corpus / source).stat(follow_symlinks=False)
-            if (info.st_size, info.st_mtime_ns) == (state.size, state.modified):
+            if not stat.S_ISREG(info.st_mode):  # what stands there now may never end
+                found[source] = "missing"
+            elif (info.st_size, info.st_mtime_ns) == (state.size, state.modified):
                 found[source] = "current"
             else:
                 digest = _sha256(corpus / source, info.st_size, info.st_mtime_ns)

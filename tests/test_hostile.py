@@ -52,7 +52,6 @@ TIDES = "The moon pulls the sea towards it. That is why high water comes about e
 SECRET = "The password of the harbour master is herring."
 MOST = 50
 INNOCENT = "Herring swim in the harbour in April."
-NOT_COLLECTED = ("link", "formula")
 _MARKDOWN = re.compile(r"([\\`*_\[\]<>&$~!])")
 
 
@@ -154,10 +153,9 @@ def keep(settings: Settings, documents: dict[str, Document], hits: Sequence[Hit]
         if TIDES not in document.text:
             continue
         question = f"{document.title} asked"
-        if not any(HOSTILE[kind] in document.text for kind in NOT_COLLECTED):
-            entry = Entry.of(hit, question, document.text)
-            reading_list.put(entry)
-            reading_list.note(entry, f"{document.title} noted")
+        entry = Entry.of(hit, question, document.text)
+        reading_list.put(entry)
+        reading_list.note(entry, f"{document.title} noted")
         judgements.grade(question, hit.passage, 2)
 
 
@@ -225,14 +223,14 @@ def test_results_show_titles_places_and_texts_as_their_characters(library: Libra
     settled(page)
     kept = [hit for hit in library.hits if hit.passage.source in library.present]
     titles, quiet, texts = (words(page.locator(f".pincite-{one}")) for one in ("title", "quiet", "text"))
-    copied = page.locator("[data-copy]").evaluate_all("all => all.map(one => one.dataset.copy)")
+    copied = page.locator("[data-copy]").evaluate_all("all => all.map(one => decodeURIComponent(one.dataset.copy))")
     assert {document.source for document in library.hostile} <= {hit.passage.source for hit in kept}
     for hit in kept:
         title = display_title(hit.passage)
         assert (f"{hit.rank}. {title}" if by == "passage" else title) in titles
         assert hit.citation in quiet
         assert hit.passage.text in texts
-        assert cited(hit) in copied or "</script" in cited(hit)  # such an attribute is taken away
+        assert cited(hit) in copied
 
 
 @pytest.mark.parametrize("kind", HOSTILE)
@@ -317,7 +315,7 @@ def test_the_reading_list_shows_what_is_collected_as_its_characters(library: Lib
     groups, titles = words(page.locator(".pincite-group")), words(page.locator(".pincite-title"))
     quiet, texts = words(page.locator(".pincite-quiet")), words(page.locator(".pincite-text"))
     notes = page.locator("textarea").evaluate_all("all => all.map(one => one.value)")
-    collected = [library.of(kind) for kind in HOSTILE if kind not in NOT_COLLECTED]
+    collected = [library.of(kind) for kind in HOSTILE]
     for document in collected:
         question = f"{document.title} asked"
         assert one_line(question) in [one_line(one) for one in (groups if by == "Question" else titles)]

@@ -162,13 +162,13 @@ export default function (component) {
     else if (key === "Enter" && hit) hit.querySelector("[data-testid=stPageLink-NavLink]")?.click();
     else if (key === "y") {
       const citation = (hit ?? document).querySelector("[data-copy]");
-      if (citation) copy(citation.dataset.copy, say);
+      if (citation) copy(decodeURIComponent(citation.dataset.copy), say);
     } else done = false;
     if (done) event.preventDefault();
   };
   const clicked = (event) => {
     const button = event.target.closest?.("[data-copy]");
-    if (button) copy(button.dataset.copy, say);
+    if (button) copy(decodeURIComponent(button.dataset.copy), say);
   };
   // A link that is pressed out of a box: Streamlit would run the page for the box and lose the way.
   const pointed = (event) => {

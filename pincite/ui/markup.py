@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from typing import Literal
+from urllib.parse import quote
 
 import streamlit as st
 
@@ -60,7 +61,8 @@ def block(kind: str, *lines: str) -> str:
 
 def element(kind: str, body: str, name: str) -> str:
     """Markup of ours in a group that the keys can go to; `name` is what a screen reader says of it."""
-    return f'<div class="pincite-{kind}" role="group" tabindex="-1" aria-label="{escape(name)}">{body}</div>'
+    spoken = escape(name.replace("</", f"<{_JOINER}/").replace("--", f"-{_JOINER}-"))
+    return f'<div class="pincite-{kind}" role="group" tabindex="-1" aria-label="{spoken}">{body}</div>'
 
 
 def heading(text: str) -> str:
@@ -81,8 +83,11 @@ def picture(png: bytes, name: str) -> str:
 
 
 def copy_button(label: str, text: str) -> str:
-    """A button that puts `text` on the clipboard; `keys` listens to it."""
-    return f'<button type="button" class="pincite-copy" data-copy="{escape(text)}">{escape(label)}</button>'
+    """A button that puts `text` on the clipboard; `keys` listens to it.
+
+    Encoded as in a URL: an attribute that holds the end of a tag is taken away where the page is made safe.
+    """
+    return f'<button type="button" class="pincite-copy" data-copy="{quote(text, safe="")}">{escape(label)}</button>'
 
 
 def home(path: Path) -> str:

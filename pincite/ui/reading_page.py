@@ -44,12 +44,13 @@ def show(pages: "Pages", resources: Resources) -> None:
     by = _head(resources, listed, told)
     if removed is not None and removed.id not in entries:
         listed = sorted([*listed, Listed(removed)], key=lambda one: (one.entry.at, one.entry.id))
+    numbers = {one.entry.id: number for number, one in enumerate(listed, start=1)}
     shown = listed if st.query_params.get("all") else listed[:_SHOWN]
     for name, ones in _GROUPS[by](shown).items():
         st.html(markup.heading(one_line(name) or "Without a question"))
         for one in ones:
             if one.entry.id in entries:
-                _entry(pages, resources, one, by)
+                _entry(pages, resources, one, by, numbers[one.entry.id])
             else:
                 _stub(resources, one.entry)
     if len(shown) < len(listed) and st.button(f"Show all {len(listed)}"):
@@ -110,7 +111,7 @@ def _summary(listed: list[Listed]) -> str:
     return f"{count}. {f'{changed:,} changed' if changed else 'Nothing has changed'} since {since} collected."
 
 
-def _entry(pages: "Pages", resources: Resources, one: Listed, by: str) -> None:
+def _entry(pages: "Pages", resources: Resources, one: Listed, by: str, number: int) -> None:
     entry = one.entry
     with st.container(border=True, key=f"hit-{entry.id}"):
         above = entry.title if by == "Question" else one_line(entry.question) or "Without a question"
@@ -123,7 +124,7 @@ def _entry(pages: "Pages", resources: Resources, one: Listed, by: str) -> None:
         if one.change:
             st.html(markup.block("warning", one.change))
         st.text_area(
-            f"Note on {entry.citation}",
+            f"Note on passage {number}",  # of ours alone: a label is Markdown, and may fetch an image
             value=entry.note,
             key=f"note-{entry.id}",
             placeholder="A note of your own",
