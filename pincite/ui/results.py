@@ -122,8 +122,9 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
         _actions(pages, resources, shown, hit, side)
 
 
+@st.fragment
 def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str) -> None:
-    """What can be done with a hit."""
+    """What can be done with a hit. Only this runs again when any of it is pressed."""
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         label, color = _BANDS[hit.band]
         st.badge(label, color=color, help=f"Probability that this passage answers: {hit.score:.2f}")

@@ -57,11 +57,10 @@ def copy_button(hit: Hit) -> str:
     return markup.copy_button("Copy citation", export.cited(hit))
 
 
-@st.fragment
 def collect_button(hit: Hit, question: str, key: str) -> None:
     """A button that says whether the hit is on the reading list, and puts it there or takes it off.
 
-    Only the button is drawn again, and only a click reads the document.
+    Only a click reads the document.
     """
     try:
         is_there = identity(hit, question) in shared().reading_list.entries()

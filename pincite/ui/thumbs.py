@@ -13,11 +13,10 @@ _THUMBS = (
 )
 
 
-@st.fragment
 def thumbs(hit: Hit, question: str, key: str) -> None:
     """Two buttons that judge a hit, and what was judged of it in words. `key` is unlike that of any other hit.
 
-    Only this part of the page runs again when one is pressed; the file is read again only when it has changed.
+    The file is read again only when it has changed.
     """
     resources = shared()
     try:
