@@ -1,5 +1,6 @@
 """What tests share: the real model, and the sample corpus indexed once."""
 
+import gc
 import os
 import re
 import shutil
@@ -113,3 +114,4 @@ def browser_page() -> Iterator["Page"]:
         page.set_default_timeout(60_000)
         yield page
         browser.close()
+    gc.collect()  # what the engine leaves open is complained of here, and not in whatever test comes next

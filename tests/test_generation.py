@@ -371,7 +371,8 @@ for name in names:
     for what, damage in damages.items():
         if (current / name).stat().st_size == 0 and what != "deleted":
             continue
-        shutil.rmtree(work, ignore_errors=True)
+        while work.exists():  # a library that gave up may still be writing there
+            shutil.rmtree(work, ignore_errors=True)
         shutil.copytree(good, work)
         damage(work / "generations" / current.name / name)
         if use == "sync":
