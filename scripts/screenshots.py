@@ -84,7 +84,7 @@ def _draw(browser: Browser) -> None:
     _collect(browser)
     for scheme in ("light", "dark"):
         for size, viewport in (("wide", WIDE), ("narrow", NARROW)):
-            context = browser.new_context(color_scheme=scheme, viewport=viewport)  # type: ignore[arg-type]
+            context = browser.new_context(color_scheme=scheme, viewport=viewport)
             page = context.new_page()
             for name, path in PAGES.items():
                 page.goto(f"{ADDRESS}/{path}")

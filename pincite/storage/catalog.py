@@ -341,7 +341,7 @@ class Catalog:
         wanted = "SELECT value FROM json_each(?)"
         rows = self._rows(
             "siiiss",
-            f"SELECT source, size, modified, looked, sha256, reader FROM documents WHERE source IN ({wanted})",  # noqa: S608
+            f"SELECT source, size, modified, looked, sha256, reader FROM documents WHERE source IN ({wanted})",  # noqa: S608 - constant
             json.dumps(list(sources)),
         )
         return {row[0]: FileState(*row) for row in rows}

@@ -42,7 +42,6 @@ def _side(pages: "Pages", resources: Resources, side: str) -> Asked:
     asked = Asked.from_url(side)
     try:
         filters.show(resources, asked, side)
-        asked = Asked.from_url(side)
         if asked.question:
             answer = resources.searcher.search(asked.question, asked.count, asked.filters)
             results.show(pages, resources, results.Shown.of(resources, asked, answer), side)

@@ -162,7 +162,8 @@ def _list(pages: "Pages", resources: Resources, generation: int, manifest: str) 
     counts = {name: sum(map(fits, named)) for name, (_, fits) in _SHOWN.items()}
     asked = st.query_params.get("show", "all")
     offered = [name for name in _SHOWN if counts[name] or name in ("all", asked)]
-    shown = urlstate.pills("Show", "show", {name: f"{_SHOWN[name][0]} ({counts[name]:,})" for name in offered})
+    labels = {name: f"{_SHOWN[name][0]} ({counts[name]:,})" for name in offered}
+    shown = urlstate.segments("Show", "show", labels, are_many=True)
     rows = list(filter(_SHOWN[shown][1], named))
     if not rows:
         st.caption("None of them.")

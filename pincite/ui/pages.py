@@ -41,7 +41,7 @@ class Pages:
             show: Callable[["Pages", Resources], None], title: str, icon: str, **more: bool | str
         ) -> StreamlitPage:
             path = title.lower().replace(" ", "-")
-            return st.Page(lambda: show(pages, resources), title=title, icon=icon, url_path=path, **more)  # type: ignore[arg-type]
+            return st.Page(lambda: show(pages, resources), title=title, icon=icon, url_path=path, **more)  # type: ignore[arg-type]  # bools and strings mixed
 
         pages = cls(
             search=page(search_page.show, "Search", ":material/search:", default=True),

@@ -22,6 +22,8 @@ _BANDS: dict[Band, tuple[str, Literal["green", "orange", "gray"]]] = {
     "weak": (":material/help: may answer", "orange"),
     "none": (":material/remove: probably does not", "gray"),
 }
+_MOST_PLACES = 20
+"""Listed of those that say the same."""
 STALE: dict[Freshness, str] = {
     "changed": "The file has changed since: this is what it said when it was indexed. Re-index to search it anew.",
     "missing": "The file is gone, or cannot be opened: this is what it said when it was indexed.",
@@ -39,8 +41,6 @@ class Shown:
     """Each at a place whose file is there."""
     gone: Sequence[Hit]
     """Those of files that are not."""
-    passages: int
-    """In the index."""
 
     @classmethod
     def of(cls, resources: Resources, asked: Asked, answer: Answer) -> "Shown":
@@ -51,7 +51,7 @@ class Shown:
             standing_now = [(hit, standing(catalog, files, hit)) for hit in answer.hits]
             hits = [now for _, now in standing_now if now]
             gone = [hit for hit, now in standing_now if not now]
-            return cls(answer, asked, files, hits, gone, catalog.counts()["passages"])
+            return cls(answer, asked, files, hits, gone)
 
 
 def show(pages: "Pages", resources: Resources, shown: Shown, side: str = "") -> None:
@@ -105,7 +105,7 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
     st.html(markup.element("hit", body + markup.passage(passage, hit.marks), f"Passage {hit.rank}, {hit.citation}"))
     if hit.also:
         with st.expander(f"Also in {len(hit.also)} {'place' if len(hit.also) == 1 else 'places'}, word for word"):
-            for number, place in enumerate(hit.also):
+            for place in hit.also[:_MOST_PLACES]:
                 st.page_link(
                     pages.source,
                     label=markup.plain(f"{place.source}, characters {place.start}–{place.end}"),
@@ -115,9 +115,8 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
                         **_origin(side),
                     },
                 )
-                if number == _MOST_PLACES:
-                    st.caption(f"and {len(hit.also) - number - 1} more")
-                    break
+            if len(hit.also) > _MOST_PLACES:
+                st.caption(f"and {len(hit.also) - _MOST_PLACES} more")
     with st.container(gap="xxsmall"):
         _actions(pages, resources, shown, hit, side)
 
@@ -139,12 +138,9 @@ def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side:
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         with st.popover("Why", key=f"why-{side}{hit.rank}", on_change="rerun", type="tertiary") as why:
             if why.open:
-                why_chart.show(hit, resources.searcher.relevance, shown.passages)
+                why_chart.show(resources, hit)
         thumbs.thumbs(hit, shown.asked.question, f"thumbs-{side}{hit.rank}")
 
 
 def _origin(side: str) -> dict[str, list[str]]:
     return {**carried(), "from": ["compare"]} if side else {}
-
-
-_MOST_PLACES = 20

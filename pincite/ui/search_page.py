@@ -87,7 +87,6 @@ def _syntax() -> None:
 def _answered(pages: "Pages", resources: Resources, asked: Asked) -> None:
     try:
         _controls(resources, asked)
-        asked = Asked.from_url()  # as the controls leave it
         answer = resources.searcher.search(asked.question, asked.count, asked.filters)
         shown = results.Shown.of(resources, asked, answer)
     except PinciteError as error:

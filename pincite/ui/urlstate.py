@@ -27,40 +27,25 @@ def text(label: str, name: str, placeholder: str, *, is_named: bool = False, for
     return (found or "").strip()
 
 
-def pills(label: str, name: str, labels: Mapping[str, str]) -> str:
-    """`segments` of many values, which go on in the next line."""
+def segments(label: str, name: str, labels: Mapping[str, str], *, are_many: bool = False) -> str:
+    """One of a few values side by side, which is returned; the first is the default and not written.
+
+    `are_many`: whether they may go on in the next line.
+    """
     first = next(iter(labels))
     asked = st.query_params.get(name, first)
-    key = _follow(name, asked if asked in labels else first)
-    chosen: Any = st.pills(
+    widget: Any = st.pills if are_many else st.segmented_control
+    widget(
         label,
         list(labels),
-        key=key,
+        key=_follow(name, asked if asked in labels else first),
         required=True,
         format_func=labels.__getitem__,
         label_visibility="collapsed",
         on_change=_write,
         args=(name, first),
     )
-    return str(chosen)
-
-
-def segments(label: str, name: str, labels: Mapping[str, str]) -> str:
-    """One of a few values side by side, which is returned; the first is the default and not written."""
-    first = next(iter(labels))
-    asked = st.query_params.get(name, first)
-    key = _follow(name, asked if asked in labels else first)
-    chosen: Any = st.segmented_control(
-        label,
-        list(labels),
-        key=key,
-        required=True,
-        format_func=labels.__getitem__,
-        label_visibility="collapsed",
-        on_change=_write,
-        args=(name, first),
-    )
-    return str(chosen)
+    return str(st.session_state[name])
 
 
 def choice(label: str, name: str, labels: Mapping[str, str], default: str) -> str:

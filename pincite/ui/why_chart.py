@@ -5,8 +5,9 @@ from typing import Any
 import altair as alt
 import streamlit as st
 
-from pincite.relevance import Relevance
+from pincite.storage import Catalog
 from pincite.types import Hit
+from pincite.ui.resources import Resources
 
 _NAMES = {
     "cosine": "Meaning as a whole",
@@ -24,9 +25,11 @@ _COLOR = "#3d8b78"
 """Seen in light and dark."""
 
 
-def show(hit: Hit, relevance: Relevance, passages: int) -> None:
-    """`passages`: in the index, which decides what words weigh."""
-    weights = relevance.order_weights(passages) | {"reranker": 1.0}
+def show(resources: Resources, hit: Hit) -> None:
+    """Counts the passages of the index, which decide what words weigh."""
+    with Catalog(resources.settings.index) as catalog, catalog.reading():
+        passages = catalog.counts()["passages"]
+    weights = resources.searcher.relevance.order_weights(passages) | {"reranker": 1.0}
     rows: list[dict[str, Any]] = [
         {"feature": _NAMES[name], "adds": weights[name] * value, "value": value} for name, value in hit.features.items()
     ]
