@@ -28,6 +28,7 @@ HOPS = [
     "relevance",
     "citation",
     "search",
+    "profile",
     "reading_list",
     "export",
     "why",
