@@ -14,8 +14,9 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from benchmarks.enlarged import build
 from benchmarks.machine import conditions, disk_mib, peak_mib
 from pincite import Searcher, Settings, embedding
 from pincite.embedding.model import cache_folder
+from pincite.errors import QuestionError
 from pincite.evaluation.collection import Collection
 from pincite.profile import profile
+from pincite.query import Query, plain
 
 COUNT = 10
 THREADS = (1, 2, 4)
@@ -34,7 +37,7 @@ COLD = 7
 """New processes."""
 
 
-def latency(searcher: Searcher, questions: Sequence[str]) -> dict[str, float]:
+def latency(searcher: Searcher, questions: Sequence[Query]) -> dict[str, float]:
     """One after the other."""
     cpu = time.process_time()
     taken = [searcher.search(question, COUNT).milliseconds for question in questions]
@@ -43,7 +46,7 @@ def latency(searcher: Searcher, questions: Sequence[str]) -> dict[str, float]:
     return {name: round(value, 2) for name, value in {**at, "fastest": min(taken), "cpu": spent}.items()}
 
 
-def rates(searcher: Searcher, questions: Sequence[str]) -> dict[str, float]:
+def rates(searcher: Searcher, questions: Sequence[Query]) -> dict[str, float]:
     """Threads → questions per second."""
     found = {}
     for threads in THREADS:
@@ -67,7 +70,7 @@ def cold(index: Path, question: str) -> dict[str, float]:
 
 
 def measure(
-    collection: Collection, size: int, questions: Sequence[str], embedder: embedding.Embedder
+    collection: Collection, size: int, questions: Sequence[Query], embedder: embedding.Embedder
 ) -> dict[str, Any]:
     """One size."""
     index = cache_folder() / "benchmarks" / f"{collection.name}-{collection.sha256()[:16]}-{size}"
@@ -76,16 +79,25 @@ def measure(
     latency(searcher, questions)  # warms
     with searcher.index.snapshot() as snapshot:
         passages = snapshot.generation.manifest.passages
-    stages = profile(searcher, questions[0], COUNT)
+    stages = profile(searcher, questions[0].text, COUNT)
     return {
         "passages": passages,
         "milliseconds": latency(searcher, questions),
         "questions_per_second": rates(searcher, questions),
         "stages": {name: round(value, 2) for name, value in stages.stages.items()},
-        "cold_seconds": cold(index, questions[0]),
+        "cold_seconds": cold(index, questions[0].text),
         "disk_mib": round(disk_mib(index)),
         "peak_mib": round(peak_mib()),
     }
+
+
+def _askable(questions: Iterable[str]) -> list[Query]:
+    """Without those that are refused."""
+    found = []
+    for question in questions:
+        with suppress(QuestionError):
+            found.append(plain(question))
+    return found
 
 
 def main() -> None:
@@ -97,7 +109,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     collection = Collection(arguments.collection)
-    asked = list(collection.questions().values())
+    asked = _askable(collection.questions().values())
     drawn = np.random.default_rng(0).choice(len(asked), min(arguments.questions, len(asked)), replace=False)
     questions = [asked[number] for number in np.sort(drawn)]
     embedder = embedding.open_embedder(embedding.find(Settings().model.name))
