@@ -224,7 +224,7 @@ def _marks(
         if sum(len(s.passage.sentences) for s in stored) < 2:
             continue
         question = question or question_of(snapshot, parsed, searcher.embedder.embed_query(parsed.text))
-        candidates = [searcher.candidate(snapshot, s, question) for s in stored]
+        candidates = [searcher.candidate(snapshot, s) for s in stored]
         judged = relevance.judge(question, candidates)
         holds = [_holds(query, s.passage, found) for s, found in zip(stored, judged, strict=True)]
         yield [list(found.features.as_dict().values()) for found in judged], holds

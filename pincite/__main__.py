@@ -39,22 +39,31 @@ def search(
     count: Annotated[int | None, typer.Option("-k", min=1, max=1000, help="How many passages.")] = None,
     as_json: JsonOption = False,
     form: FormatOption = None,
+    with_profile: Annotated[bool, typer.Option("--profile", help="Say where the time goes, stage by stage.")] = False,
 ) -> None:
     """Answer a question with the passages that answer it."""
-    if as_json and form:
-        raise typer.BadParameter("--json is a format of its own: take one of the two")
+    if form and (as_json or with_profile):
+        raise typer.BadParameter(f"--format and --{'json' if as_json else 'profile'}: take one of the two")
     from pincite.search import Searcher
     from pincite.search import as_json as answer_as_json
 
-    answer = Searcher(console.settings(index=index)).search(question, count)
+    searcher = Searcher(console.settings(index=index))
+    answer = searcher.search(question, count)
+    if with_profile:
+        from pincite.profile import profile
+
+        found = profile(searcher, question, count)
     if form:
         from pincite import export
 
         print(export.of_answer(answer, form), end="")
     elif as_json:
-        print(json.dumps(answer_as_json(answer), ensure_ascii=False, indent=1))
+        table = answer_as_json(answer) | ({"profile": found.as_json()} if with_profile else {})
+        print(json.dumps(table, ensure_ascii=False, indent=1))
     else:
         print(_text(answer))
+        if with_profile:
+            print(f"\n{found.text()}")
 
 
 @app.command()

@@ -11,11 +11,14 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 from itertools import pairwise
+from operator import attrgetter
+from typing import NamedTuple
 
 import numpy as np
 
 from pincite.embedding import QueryEmbedding, codes
 from pincite.query import Query, Word
+from pincite.storage import terms
 from pincite.types import Band
 
 ASKING = 0.3
@@ -65,7 +68,14 @@ class Weights:
 
     def __call__(self, features: Features) -> float:
         """The weighted sum."""
-        return self.intercept + sum(weight * float(getattr(features, name)) for name, weight in self.weights.items())
+        return self.each([features])[0]
+
+    def each(self, features: Sequence[Features]) -> list[float]:
+        """That of several."""
+        columns = ((weight, map(attrgetter(name), features)) for name, weight in self.weights.items())
+        sums = sum((weight * np.fromiter(column, dtype=float) for weight, column in columns), np.zeros(len(features)))
+        found: list[float] = (self.intercept + sums).tolist()
+        return found
 
 
 WORDS = ("idf_share", "proximity")
@@ -94,7 +104,11 @@ class Relevance:
 
     def probability_of(self, features: Features) -> float:
         """That the passage answers: the logistic function of the linear model, 0 to 1."""
-        return 1 / (1 + math.exp(-self.probability(features)))
+        return self.probabilities([features])[0]
+
+    def probabilities(self, features: Sequence[Features]) -> list[float]:
+        """That of several passages."""
+        return [1 / (1 + math.exp(-log_odds)) for log_odds in self.probability.each(features)]
 
     def band(self, probability: float) -> Band:
         """The band of a probability."""
@@ -178,25 +192,18 @@ class Candidate:
     """Codes, shape (tokens, codes.BYTES)."""
     sentences: np.ndarray
     """Where each sentence's tokens begin and end, shape (sentences, 2)."""
-    terms: Sequence[tuple[int, str]]
-    """The question's terms where they stand, counted in terms, in order."""
+    terms: np.ndarray
+    """Its terms as numbers (`terms.numbered`), in order."""
 
 
 def judge(question: Question, candidates: Sequence[Candidate]) -> list[Evidence]:
     """The evidence of every candidate of one question."""
-    pairs = pair_weight(question.idf)
+    cosines = [float(candidate.vector @ question.vector) for candidate in candidates]
+    by_tokens = token_evidence(question, candidates)
+    by_words = word_evidence(question.idf, [candidate.terms for candidate in candidates])
     return [
-        Evidence(
-            Features(
-                cosine=float(candidate.vector @ question.vector),
-                token_similarity=tokens.similarity,
-                sentence_similarity=tokens.sentence_similarity,
-                idf_share=idf_share({term for _, term in candidate.terms}, question.idf),
-                proximity=proximity(candidate.terms, question.idf, pairs),
-            ),
-            tokens.sentence,
-        )
-        for candidate, tokens in zip(candidates, token_evidence(question, candidates), strict=True)
+        Evidence(Features(cosine, tokens.similarity, tokens.sentence_similarity, *words), tokens.sentence)
+        for cosine, tokens, words in zip(cosines, by_tokens, by_words, strict=True)
     ]
 
 
@@ -250,27 +257,66 @@ def _sentences(candidates: Sequence[Candidate], starts: np.ndarray) -> tuple[np.
     return owners[holding], numbers[holding], ranges[holding]
 
 
-def idf_share(present: set[str], idf: Mapping[str, float]) -> float:
-    """Share of the question's idf whose terms are present, 0 to 1."""
-    return sum(weight for term, weight in idf.items() if term in present) / sum(idf.values())
+class WordEvidence(NamedTuple):
+    """What the words of one passage say."""
+
+    idf_share: float
+    proximity: float
 
 
-def pair_weight(idf: Mapping[str, float]) -> float:
+def word_evidence(idf: Mapping[str, float], passages: Sequence[np.ndarray]) -> list[WordEvidence]:
+    """What the terms of each passage say, given as numbers; all passages at once."""
+    if not passages:
+        return []
+    weights = np.array(list(idf.values()))
+    counts = np.array([len(numbers) for numbers in passages])
+    at, asked = _found(np.concatenate(passages), terms.numbered(idf))
+    owners = np.repeat(np.arange(len(passages)), counts)[at]
+    # Row by row, so that passages with the same words get the very same number.
+    present = np.zeros((len(passages), len(weights)))
+    present[owners, asked] = weights[asked]
+    shares = present.sum(axis=1) / weights.sum()
+    return list(map(WordEvidence, shares.tolist(), proximities(owners, at, asked, weights, len(passages)).tolist()))
+
+
+def _found(numbers: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Where among `numbers` any that is asked stands, and which."""
+    order = np.argsort(asked)
+    nearest = order[np.minimum(np.searchsorted(asked, numbers, sorter=order), len(asked) - 1)]
+    at = np.flatnonzero(asked[nearest] == numbers)
+    return at, nearest[at]
+
+
+def pair_weight(weights: Sequence[float]) -> float:
     """The weight of all pairs of terms together; a pair weighs what its commoner term does."""
-    return sum(rank * weight for rank, weight in enumerate(sorted(idf.values(), reverse=True)))
+    return sum(rank * weight for rank, weight in enumerate(sorted(weights, reverse=True)))
 
 
-def proximity(terms: Sequence[tuple[int, str]], idf: Mapping[str, float], pairs: float) -> float:
-    """Each pair's weight divided by its smallest distance, summed, as a share of `pairs`: 0 to 1.
+def proximities(
+    owners: np.ndarray, positions: np.ndarray, asked: np.ndarray, weights: np.ndarray, passages: int
+) -> np.ndarray:
+    """Each pair's weight divided by its smallest distance, summed, as a share of all pairs' weight: 0 to 1.
 
+    Given where the question's terms stand: whose passage, at which position, which term; in order.
     After Tao and Zhai 2007, "An Exploration of Proximity Measures in Information Retrieval".
     """
-    nearest: dict[tuple[str, str], int] = {}
-    for first, (position, term) in enumerate(terms):
-        for other, neighbour in terms[first + 1 :]:
-            if other - position > REACH:
-                break
-            if neighbour != term:
-                pair = (term, neighbour) if term < neighbour else (neighbour, term)
-                nearest[pair] = min(nearest.get(pair, REACH), other - position)
-    return sum(min(idf[a], idf[b]) / distance for (a, b), distance in nearest.items()) / pairs if pairs else 0.0
+    pairs, distances = [], []
+    for step in range(1, REACH + 1):  # no more than that stand within reach
+        distance = positions[step:] - positions[:-step]
+        reached = np.flatnonzero((distance <= REACH) & (owners[step:] == owners[:-step]))
+        if not len(reached):
+            break
+        one, other = asked[reached], asked[reached + step]
+        lower, higher = np.minimum(one, other), np.maximum(one, other)
+        pairs.append(((owners[reached] * len(weights) + lower) * len(weights) + higher)[lower < higher])
+        distances.append(distance[reached][lower < higher])
+    total = pair_weight(weights.tolist())
+    if not pairs or not total:
+        return np.zeros(passages)
+    pair, distance = np.concatenate(pairs), np.concatenate(distances)
+    nearest_first = np.lexsort((distance, pair))
+    pair, at = np.unique(pair[nearest_first], return_index=True)
+    owner, both = np.divmod(pair, len(weights) ** 2)
+    lower, higher = np.divmod(both, len(weights))
+    shares = np.minimum(weights[lower], weights[higher]) / distance[nearest_first][at]
+    return np.bincount(owner, weights=shares, minlength=passages) / total

@@ -2,7 +2,7 @@
 
 import dataclasses
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -22,13 +22,14 @@ from pincite.storage import (
     Selection,
     Snapshot,
     StoredPassage,
-    lexical,
 )
 from pincite.types import Answer, Hit, Place
 
 RERANKED = 50
 """Hits that a reranker reads."""
 EVERYTHING = Selection()
+Told = Callable[[str], None]
+"""Told the name of a stage when it ends."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,6 +41,10 @@ class Scored:
     order: float
     probability: float
     also: tuple[Place, ...] = ()
+
+
+def nobody(_stage: str) -> None:
+    """Who is told where nobody asked."""
 
 
 class Searcher:
@@ -59,24 +64,30 @@ class Searcher:
         self.reranker = embedding.open_reranker(name) if (name := settings.reranker.model) else None
         self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
 
-    def search(self, question: str | Query, count: int | None = None, filters: Filters | None = None) -> Answer:
+    def search(
+        self, question: str | Query, count: int | None = None, filters: Filters | None = None, told: Told = nobody
+    ) -> Answer:
         """The `count` nearest passages that pass the filters, whether or not they answer.
 
         What is typed may have operators (`query.parse`); `filters` hold besides those. Derived files
         that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
+
+        `told` hears of each stage as it ends: `embedding`, `opening` the index, `vectors` and `words` that find
+        candidates, their `passages` and `records`, their `features`, `order` and folding, `hits` with their marks.
         """
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
         asked = tuple(chosen for chosen in (query.filters, filters) if chosen)
         embedded = self.embedder.embed_query(query.text)
+        told("embedding")
         try:
-            return self._answer(query, asked, embedded, count, started)
+            return self._answer(query, asked, embedded, count, started, told)
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            return self._answer(query, asked, embedded, count, started)
+            return self._answer(query, asked, embedded, count, started, told)
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
 
@@ -87,6 +98,7 @@ class Searcher:
         embedded: QueryEmbedding,
         count: int | None,
         started: float,
+        told: Told,
     ) -> Answer:
         count = count or self.settings.search.results
         with self.index.snapshot() as snapshot:
@@ -94,60 +106,74 @@ class Searcher:
             selection = Selection(filters, snapshot.allowed(*filters))
             most = question.passages if selection.allowed is None else len(selection.allowed)
             fetched = max(count, self.settings.search.candidates)
+            told("opening")
             while True:
-                candidates = self.candidates(snapshot, query, question, fetched, selection)
-                ranked = fold(self.rank(question, candidates))
+                candidates = self.candidates(snapshot, query, question, fetched, selection, told)
+                ranked = fold(self.rank(question, candidates, told))
+                told("order")
                 if len(ranked) >= count or fetched >= most:
                     break
                 fetched *= 4  # many copies of a few passages were folded
             hits = self._hits(self.rerank(query, ranked)[:count])
             generation = snapshot.generation.manifest.generation
+        told("hits")
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.typed or query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
 
     def candidates(
-        self, snapshot: Snapshot, query: Query, question: Question, count: int, selection: Selection = EVERYTHING
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        question: Question,
+        count: int,
+        selection: Selection = EVERYTHING,
+        told: Told = nobody,
     ) -> list[tuple[StoredPassage, Candidate]]:
         """The `count` best by vector and by words of a selection, each with all that is needed to judge it."""
         dense, words = snapshot.generation.dense, snapshot.generation.lexical
         fetched = count
         while True:
-            lists = (
-                dense.search(question.vector, fetched, selection.allowed),
-                words.search(query.terms, fetched, selection.allowed),
-            )
-            found = {stored.id: stored for stored in snapshot.passages([*{*lists[0], *lists[1]}])}
-            admitted = {id_ for id_, stored in found.items() if selection.admits(stored.passage)}
+            nearest = dense.search(question.vector, fetched, selection.allowed)
+            told("vectors")
+            matching = words.search(query.terms, fetched, selection.allowed)
+            told("words")
+            lists = nearest, matching
+            found = {stored.id: stored for stored in snapshot.passages([*{*nearest, *matching}])}
+            admitted = {
+                id_ for id_, stored in found.items() if selection.admits_all or selection.admits(stored.passage)
+            }
+            told("passages")
             best = [[id_ for id_ in ids if id_ in admitted][:count] for ids in lists]
             # A list that is shorter than was asked for is all there is.
             if all(len(kept) == count or len(ids) < fetched for kept, ids in zip(best, lists, strict=True)):
                 chosen = {*best[0], *best[1]}
-                return [
-                    (stored, self.candidate(snapshot, stored, question))
-                    for stored in found.values()
-                    if stored.id in chosen
-                ]
+                candidates = [(s, self.candidate(snapshot, s)) for s in found.values() if s.id in chosen]
+                told("records")
+                return candidates
             fetched *= 4
 
-    def candidate(self, snapshot: Snapshot, stored: StoredPassage, question: Question) -> Candidate:
+    def candidate(self, snapshot: Snapshot, stored: StoredPassage) -> Candidate:
         """A passage with its vectors and terms, whether or not anything found it."""
-        passage = stored.passage
         record = snapshot.record(stored)
         if record is None:  # damaged: what it held is made again for this question, and rounded as it was
-            ((_, made),) = self.embedder.embed_passages([passage])
+            ((_, made),) = self.embedder.embed_passages([stored.passage])
             vectors = made.vector.astype(np.float16).astype(np.float32), made.tokens, made.sentences
         else:
             vectors = record.vector, record.tokens, record.sentences
-        terms = [at for at in enumerate(lexical.terms(passage.indexed_text)) if at[1] in question.idf]
-        return Candidate(*vectors, terms)
+        return Candidate(*vectors, stored.terms)
 
-    def rank(self, question: Question, candidates: Sequence[tuple[StoredPassage, Candidate]]) -> list[Scored]:
+    def rank(
+        self, question: Question, candidates: Sequence[tuple[StoredPassage, Candidate]], told: Told = nobody
+    ) -> list[Scored]:
         """Best first; ties end with source and start."""
-        order = Weights(0.0, self.relevance.order_weights(question.passages))
         judged = relevance.judge(question, [candidate for _, candidate in candidates])
+        told("features")
+        features = [found.features for found in judged]
+        orders = Weights(0.0, self.relevance.order_weights(question.passages)).each(features)
+        probabilities = self.relevance.probabilities(features)
         scored = [
-            Scored(stored, found, order(found.features), self.relevance.probability_of(found.features))
-            for (stored, _), found in zip(candidates, judged, strict=True)
+            Scored(stored, evidence, order, probability)
+            for (stored, _), evidence, order, probability in zip(candidates, judged, orders, probabilities, strict=True)
         ]
         return sorted(scored, key=_best_first)
 
@@ -197,7 +223,7 @@ class Searcher:
 
 def _best_first(scored: Scored) -> tuple[float, str, int]:
     """What hits are sorted by."""
-    return -scored.order, scored.stored.passage.source, scored.stored.passage.start
+    return -scored.order, scored.stored.source, scored.stored.start
 
 
 def _reranked(scored: Scored, log_odds: float) -> Scored:
@@ -214,16 +240,19 @@ def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Q
 
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
     """Passages with the same words become one, which names the other places."""
-    kept: dict[str, Scored] = {}
+    kept: list[Scored] = []
+    alike: dict[tuple[str, ...], list[int]] = {}  # few passages share their first word and their last
     for scored in ranked:
-        passage = scored.stored.passage
-        words = " ".join(passage.text.split())
-        if words in kept:
-            place = Place(passage.source, passage.start, passage.end)
-            kept[words] = dataclasses.replace(kept[words], also=(*kept[words].also, place))
+        text = scored.stored.text
+        those = alike.setdefault((*text.split(None, 1)[:1], *text.rsplit(None, 1)[-1:]), [])
+        same = next((at for at in those if kept[at].stored.text.split() == text.split()), None)
+        if same is None:
+            those.append(len(kept))
+            kept.append(scored)
         else:
-            kept[words] = scored
-    return list(kept.values())
+            place = Place(scored.stored.source, scored.stored.start, scored.stored.end)
+            kept[same] = dataclasses.replace(kept[same], also=(*kept[same].also, place))
+    return kept
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

@@ -104,7 +104,7 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
         ranked = searcher.rank(question, candidates)
         found = {scored.stored.id for scored in ranked}
         missing = snapshot.passages([id_ for id_, _ in expected if id_ not in found])
-        left_out = [(stored, searcher.candidate(snapshot, stored, question)) for stored in missing]
+        left_out = [(stored, searcher.candidate(snapshot, stored)) for stored in missing]
     # What was not ranked is judged as if it had been; what was keeps its own figures.
     hits = searcher.rerank(query, fold(ranked))
     known = [*searcher.rank(question, [*candidates, *left_out]), *ranked, *hits]

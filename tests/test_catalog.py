@@ -22,8 +22,10 @@ from pincite.passages import Counted
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, NewDocument, NewPassage, create
+from pincite.storage.catalog import _digest
 from pincite.storage.lexical import LexicalIndex
 from pincite.storage.lexical import terms as lexical_terms
+from pincite.storage.terms import numbered
 from pincite.storage.vectors import Location
 from pincite.sync import preview, sync
 from pincite.types import Coverage, Document, Page, Part, Passage, Section, Table
@@ -115,8 +117,11 @@ def test_what_goes_in_comes_out(
             replace(passage, parts=("row", 2, 2)),
             replace(passage, columns="b"),
         ):
-            assert not replace(stored, passage=other).is_sound
-        assert list(catalog.all_passages()) == [stored]
+            assert _digest(passage, stored.terms) != _digest(other, stored.terms)
+        assert stored.terms.tolist() == numbered(lexical_terms(passage.indexed_text)).tolist()
+        assert not replace(stored, terms=stored.terms[1:]).is_sound
+        assert not replace(stored, text=text + "!").is_sound
+        assert [every.passage for every in catalog.all_passages()] == [passage]
         assert catalog.remarks() == {"x/ü.md": ["decoded from X"]}
         assert catalog.coverage() == {"x/ü.md": document.coverage}
         assert catalog.counts() == {"documents": 1, "passages": 1}
@@ -259,7 +264,7 @@ def test_another_format_is_refused_with_both_versions(folder: Path) -> None:
         catalog.set_meta("format", "99")
     with pytest.raises(IndexMismatch) as refused:
         Catalog(folder)
-    assert str(refused.value) == (f"{folder}: index of format 99, this version reads 3: run python ingest.py --rebuild")
+    assert str(refused.value) == (f"{folder}: index of format 99, this version reads 4: run python ingest.py --rebuild")
 
 
 def truncated(data: bytes) -> bytes:

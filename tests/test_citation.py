@@ -12,6 +12,7 @@ from pincite.citation import cite, display_title, mark
 from pincite.embedding import Embedder, codes
 from pincite.query import parse
 from pincite.relevance import Candidate, Question, TermStatistics, token_evidence
+from pincite.storage.terms import numbered
 from pincite.types import Passage, Span
 
 
@@ -93,7 +94,7 @@ def marked(question: Question, *sentences: Sequence[int]) -> tuple[str, ...]:
     tokens = [0, 0, *(place for sentence in sentences for place in sentence)]  # as near as can be, and no sentence's
     ends = np.cumsum([2, *map(len, sentences)])
     ranges = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.uint16)
-    candidate = Candidate(np.array([1, 0], np.float32), codes.encode(line(*tokens)), ranges, [])
+    candidate = Candidate(np.array([1, 0], np.float32), codes.encode(line(*tokens)), ranges, numbered([]))
     found = Passage("a.md", 0, len(TEXT), TEXT, sentences=SENTENCES[: len(sentences)])
     (evidence,) = token_evidence(question, [candidate])
     return tuple(TEXT[start:end] for start, end in mark(found, evidence.sentence))
@@ -144,7 +145,7 @@ def test_a_question_without_tokens_marks_the_first_sentence() -> None:
 def test_a_passage_without_sentences_has_no_mark() -> None:
     found = Passage("a.md", 0, 9, "One. Two.")
     ranges = np.empty((0, 2), np.uint16)
-    candidate = Candidate(np.array([1, 0], np.float32), codes.encode(line(3, 4)), ranges, [])
+    candidate = Candidate(np.array([1, 0], np.float32), codes.encode(line(3, 4)), ranges, numbered([]))
     (evidence,) = token_evidence(asked((0,), (1,), (0,)), [candidate])
     assert mark(found, evidence.sentence) == ()
 
@@ -164,7 +165,7 @@ def ferry(embedder: Embedder) -> tuple[Passage, Candidate]:
     passage = Passage("ferry.txt", 0, len(FERRY), FERRY, sentences=sentences)
     ((_, made),) = embedder.embed_passages([passage])
     assert len(made.sentences) == 6
-    return passage, Candidate(made.vector, made.tokens, made.sentences, [])
+    return passage, Candidate(made.vector, made.tokens, made.sentences, numbered([]))
 
 
 @pytest.mark.parametrize(

@@ -32,13 +32,13 @@ from pincite.relevance import (
     TermStatistics,
     TokenEvidence,
     Weights,
-    idf_share,
     judge,
     pair_weight,
-    proximity,
     token_evidence,
+    word_evidence,
 )
 from pincite.settings import Settings
+from pincite.storage.terms import numbered
 from pincite.types import Passage
 
 ROOT = Path(__file__).parents[1]
@@ -93,7 +93,19 @@ def candidate(
     vector: tuple[float, float] = (1, 0),
 ) -> Candidate:
     ranges = np.array(sentences, np.uint16).reshape(-1, 2)
-    return Candidate(np.array(vector, np.float32), codes.encode(line(*tokens)), ranges, terms)
+    return Candidate(np.array(vector, np.float32), codes.encode(line(*tokens)), ranges, laid_out(terms))
+
+
+def laid_out(terms: Sequence[tuple[int, str]]) -> np.ndarray:
+    """The terms of a passage in which these stand at these positions, and others everywhere else."""
+    words = ["other"] * (max((position for position, _ in terms), default=-1) + 1)
+    for position, term in terms:
+        words[position] = term
+    return numbered(words)
+
+
+def proximity(terms: Sequence[tuple[int, str]], idf: dict[str, float]) -> float:
+    return word_evidence(idf, [laid_out(terms)])[0].proximity
 
 
 # Words
@@ -104,17 +116,17 @@ def test_idf_falls_with_the_passages_that_hold_a_term() -> None:
 
 
 def test_the_share_of_idf_by_hand() -> None:
-    assert idf_share({"dose"}, IDF) == near(1.4816 / 4.71925)
-    assert idf_share({"dose", "legal", "other"}, IDF) == near(1.6282 / 4.71925)
-    assert idf_share({"dose", "legal", "nowher"}, IDF) == pytest.approx(1)
-    assert idf_share(set(), IDF) == 0
+    passages = [["dose"], ["dose", "legal", "other", "dose"], ["legal", "nowher", "dose"], [], ["other"]]
+    found = [evidence.idf_share for evidence in word_evidence(IDF, list(map(numbered, passages)))]
+    assert found == [near(1.4816 / 4.71925), near(1.6282 / 4.71925), pytest.approx(1), 0, 0]
+    assert word_evidence(IDF, []) == []
 
 
 def test_the_weight_of_all_pairs_by_hand() -> None:
     # dose with legal .1466, legal with nowher .1466, dose with nowher 1.4816.
-    assert pair_weight(IDF) == near(1.7748)
-    assert pair_weight({"dose": 1.4816}) == 0
-    assert pair_weight({}) == 0
+    assert pair_weight([1.4816, 0.1466, 3.09104]) == near(1.7748)
+    assert pair_weight([1.4816]) == 0
+    assert pair_weight([]) == 0
 
 
 @given(st.dictionaries(st.text("abcdefgh", min_size=1, max_size=3), st.floats(0, 20), max_size=12))
@@ -125,7 +137,7 @@ def test_the_weight_of_all_pairs_is_that_of_a_loop_over_them(idf: dict[str, floa
         for second in idf:
             if first < second:
                 expected += min(idf[first], idf[second])
-    assert pair_weight(idf) == pytest.approx(expected, abs=1e-9)
+    assert pair_weight(list(idf.values())) == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -152,12 +164,12 @@ def test_the_weight_of_all_pairs_is_that_of_a_loop_over_them(idf: dict[str, floa
     ],
 )
 def test_proximity_by_hand(terms: list[tuple[int, str]], expected: float) -> None:
-    assert proximity(terms, IDF, pair_weight(IDF)) == near(expected / 1.7748)
+    assert proximity(terms, IDF) == near(expected / 1.7748)
 
 
 def test_one_term_alone_has_nothing_to_be_near_to() -> None:
     alone = {"dose": 1.4816}
-    assert proximity([(0, "dose"), (1, "dose")], alone, pair_weight(alone)) == 0
+    assert proximity([(0, "dose"), (1, "dose")], alone) == 0
 
 
 IDFS = st.dictionaries(st.sampled_from("abcdef"), st.floats(0.01, 9), min_size=1, max_size=6)
@@ -189,7 +201,7 @@ def test_proximity_is_a_loop_over_all_pairs_and_stays_between_0_and_1(
     made: tuple[list[tuple[int, str]], dict[str, float]],
 ) -> None:
     terms, idf = made
-    found = proximity(terms, idf, pair_weight(idf))
+    found = proximity(terms, idf)
     assert found == pytest.approx(by_all_pairs(terms, idf), abs=1e-9)
     assert 0 <= found <= 1 + 1e-9
 
@@ -200,29 +212,42 @@ def test_proximity_is_the_same_backwards_and_wherever_the_passage_begins(
     made: tuple[list[tuple[int, str]], dict[str, float]], shift: int
 ) -> None:
     terms, idf = made
-    pairs = pair_weight(idf)
-    found = proximity(terms, idf, pairs)
-    assert proximity([(60 - at, term) for at, term in reversed(terms)], idf, pairs) == pytest.approx(found)
-    assert proximity([(at + shift, term) for at, term in terms], idf, pairs) == found
+    found = proximity(terms, idf)
+    assert proximity([(60 - at, term) for at, term in reversed(terms)], idf) == pytest.approx(found)
+    assert proximity([(at + shift, term) for at, term in terms], idf) == found
+
+
+@given(IDFS, st.lists(st.lists(st.sampled_from("abcdefgh"), max_size=30), min_size=1, max_size=6))
+@hypothesis_settings(deadline=None, max_examples=300)
+def test_passages_judged_together_get_what_each_gets_by_the_formula(
+    idf: dict[str, float], passages: list[list[str]]
+) -> None:
+    together = word_evidence(idf, [numbered(words) for words in passages])
+    for words, found in zip(passages, together, strict=True):
+        share = sum(weight for term, weight in idf.items() if term in words) / sum(idf.values())
+        terms = [(at, term) for at, term in enumerate(words) if term in idf]
+        assert found == pytest.approx((share, by_all_pairs(terms, idf)), abs=1e-9)
+        # Exactly what it gets alone, so that passages with the same words tie.
+        assert word_evidence(idf, [numbered(words)]) == [found]
 
 
 @given(IDFS)
 @hypothesis_settings(deadline=None)
 def test_proximity_is_1_where_each_two_terms_stand_side_by_side_somewhere(idf: dict[str, float]) -> None:
     side_by_side = list(enumerate(term for pair in combinations(idf, 2) for term in pair))
-    assert proximity(side_by_side, idf, pair_weight(idf)) == pytest.approx(1 if len(idf) > 1 else 0)
+    assert proximity(side_by_side, idf) == pytest.approx(1 if len(idf) > 1 else 0)
 
 
 def test_more_of_a_passage_is_never_farther() -> None:
     terms = [(0, "dose"), (9, "legal"), (12, "nowher"), (13, "dose"), (30, "legal"), (31, "nowher")]
-    found = [proximity(terms[:count], IDF, pair_weight(IDF)) for count in range(len(terms) + 1)]
+    found = [proximity(terms[:count], IDF) for count in range(len(terms) + 1)]
     assert found == sorted(found)
 
 
 def test_words_in_a_great_heap_are_told_in_no_time() -> None:
     # A passage of nothing but the question's words: each looks no farther than it reaches.
     terms = [(position, ("dose", "legal", "nowher")[position % 3]) for position in range(100_000)]
-    assert proximity(terms, IDF, pair_weight(IDF)) == pytest.approx(1)
+    assert proximity(terms, IDF) == pytest.approx(1)
     assert REACH == 16
 
 
@@ -348,7 +373,7 @@ def test_a_question_of_unknown_words_alone_weighs_each_word_the_same(embedder: E
 def _ferries(embedder: Embedder) -> Candidate:
     text = "Ferries sail daily."
     ((_, made),) = embedder.embed_passages([Passage("a.txt", 0, len(text), text, sentences=((0, len(text)),))])
-    return Candidate(made.vector, made.tokens, made.sentences, [])
+    return Candidate(made.vector, made.tokens, made.sentences, numbered([]))
 
 
 # Tokens by hand
@@ -472,7 +497,7 @@ def made_up(draw: st.DrawFn) -> tuple[Question, list[Candidate]]:
     for length in draw(st.lists(st.integers(0, 9), min_size=1, max_size=5)):
         edges = [sorted(draw(st.tuples(st.integers(0, length), st.integers(0, length)))) for _ in range(3)]
         tokens = rng.integers(0, 256, (length, 40), dtype=np.uint8)
-        candidates.append(Candidate(vectors[0], tokens, np.array(edges, np.uint16), []))
+        candidates.append(Candidate(vectors[0], tokens, np.array(edges, np.uint16), numbered([])))
     return asked, candidates
 
 
@@ -509,7 +534,7 @@ def real(embedder: Embedder) -> list[tuple[Candidate, np.ndarray]]:
         (forward,) = embedder.engine.forward([Batch((0,), (tokens,))])
         whole = codes.unit(np.array(forward.tokens[0, 1:-1]))  # without [CLS] and [SEP]
         assert len(whole) == len(made.tokens)
-        found.append((Candidate(made.vector, made.tokens, made.sentences, []), whole))
+        found.append((Candidate(made.vector, made.tokens, made.sentences, numbered([])), whole))
     return found
 
 

@@ -28,6 +28,7 @@ HOPS = [
     "freshness",
     "suggestions",
     "search",
+    "profile",
     "reading_list",
     "export",
     "why",

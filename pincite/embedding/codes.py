@@ -21,6 +21,8 @@ FILE = "projection.npy"
 _MIDDLE = np.float32(7.5)
 _ON_ONE_THREAD = 250_000
 """Multiplications."""
+_BLOCKS = 8
+"""So many of what one thread multiplies at once are decoded at once."""
 
 
 class Projection:
@@ -66,10 +68,14 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     waits for the threads of the model: so it gets the rows of `a` a few at a time.
     """
     found = np.empty((len(a), b.shape[1]), dtype=np.float32)
-    rows = max(1, _ON_ONE_THREAD // max(b.size, 1))
+    rows = _rows(b)
     for start in range(0, len(a), rows):
         np.matmul(a[start : start + rows], b, out=found[start : start + rows])
     return found
+
+
+def _rows(b: np.ndarray) -> int:
+    return max(1, _ON_ONE_THREAD // max(b.size, 1))
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -87,8 +93,15 @@ def encode(projected: np.ndarray) -> np.ndarray:
 
 def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
-    steps = np.empty((len(codes), COMPONENTS), dtype=np.float32)
-    np.subtract(codes & 15, _MIDDLE, out=steps[:, :BYTES])
-    np.subtract(codes >> 4, _MIDDLE, out=steps[:, BYTES:])
-    # No step is zero, so no length is.
-    return np.asarray(product(steps, query.T).T / np.sqrt(np.einsum("ij,ij->i", steps, steps)))
+    found = np.empty((len(codes), len(query)), dtype=np.float32)
+    block = _BLOCKS * _rows(query)
+    steps = np.empty((min(block, len(codes)), COMPONENTS), dtype=np.float32)
+    for start in range(0, len(codes), block):  # what is decoded stays in the processor's cache until it is multiplied
+        coded = codes[start : start + block]
+        decoded = steps[: len(coded)]
+        np.subtract(coded & 15, _MIDDLE, out=decoded[:, :BYTES])
+        np.subtract(coded >> 4, _MIDDLE, out=decoded[:, BYTES:])
+        # No step is zero, so no length is.
+        lengths = np.sqrt(np.einsum("ij,ij->i", decoded, decoded))
+        np.divide(product(decoded, query.T), lengths[:, None], out=found[start : start + block])
+    return found.T

@@ -10,6 +10,7 @@ import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass
+from functools import cached_property
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
@@ -18,12 +19,13 @@ import numpy as np
 
 from pincite.errors import CatalogDamaged, IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
 from pincite.filters import Filters
+from pincite.storage import lexical, terms
 from pincite.storage.selection import condition, is_titled
 from pincite.storage.vectors import Location, flush
-from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Table
+from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Span, Table
 
 FILE = "catalog.sqlite"
-FORMAT = 3
+FORMAT = 4
 """Version of everything in an index folder. An index of another version is refused."""
 
 _SCHEMA = """
@@ -54,11 +56,12 @@ CREATE TABLE passages (
     start INTEGER NOT NULL,
     end INTEGER NOT NULL,
     text TEXT NOT NULL,
-    sha256 BLOB NOT NULL,             -- of its words and its place
+    sha256 BLOB NOT NULL,             -- of its words, its place and its terms
     heading TEXT NOT NULL,            -- JSON: [heading, ...]
     counted TEXT NOT NULL,            -- JSON: [pages, labels, is_recognised, parts]
     columns TEXT NOT NULL,
     sentences BLOB NOT NULL,          -- little-endian uint32 pairs
+    terms BLOB NOT NULL,              -- of its indexed text, in order: terms.numbered
     key BLOB NOT NULL                 -- of its vector record
 ) STRICT;
 CREATE INDEX passages_by_document ON passages(document);
@@ -138,22 +141,63 @@ class NewPassage:
     key: bytes
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)
 class StoredPassage:
-    """A passage as a question needs it."""
+    """A passage as a question needs it. Most candidates are never shown, so it is decoded when it is asked for,
+    which raises `sqlite3.DatabaseError` where that cannot be."""
 
     id: int
-    passage: Passage
+    source: str
+    start: int
+    end: int
+    text: str
     key: bytes
     location: Location | None
+    terms: np.ndarray
+    """Of its indexed text, as numbers, in order."""
     sha256: bytes
-    """Of its words and its place, as they were committed."""
+    """Of its words, its place and its terms, as they were committed."""
     file_sha256: str
+    _rest: tuple
+    """Title, heading, counted, columns and sentences as they lie in the catalog."""
+
+    @cached_property
+    def passage(self) -> Passage:
+        """What is shown and cited."""
+        title, heading, counted, columns, _ = self._rest
+        try:
+            pages, (first, last), is_recognised, parts = json.loads(counted)
+            return Passage(
+                self.source,
+                self.start,
+                self.end,
+                self.text,
+                title,
+                tuple(map(str, json.loads(heading))),
+                pages and tuple(pages),
+                self._sentences(),
+                (first, last),
+                is_recognised,
+                parts and tuple(parts),
+                columns,
+            )
+        except (ValueError, TypeError, struct.error) as error:
+            raise sqlite3.DatabaseError(f"{self.source}, characters {self.start}–{self.end}") from error
+
+    def _sentences(self) -> tuple[Span, ...]:
+        stored = self._rest[-1]
+        flat = struct.unpack(f"<{len(stored) // 4}I", stored)
+        return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+    @property
+    def sentence_count(self) -> int:
+        """How many sentences it has."""
+        return len(self._rest[-1]) // 8
 
     @property
     def is_sound(self) -> bool:
-        """Whether its words and its place are those that were committed."""
-        return _digest(self.passage) == self.sha256
+        """Whether its words, its place and its terms are those that were committed."""
+        return _digest(self.passage, self.terms) == self.sha256
 
 
 def create(
@@ -212,19 +256,20 @@ def peek(folder: Path, key: str) -> str:
 
 
 class Catalog:
-    """An open connection. Not shared between threads."""
+    """An open connection. For one thread at a time."""
 
     def __init__(self, folder: Path, *, writable: bool = False) -> None:
         """Raises `IndexMissing`, `IndexMismatch` for another format, `IndexDamaged`."""
         self.path = folder / FILE
         if not exists(folder):
             raise IndexMissing(f"{folder}: no index here: run python ingest.py")
-        with self._named():
+        self._identity = _identity(self.path)
+        with self.named():
             mode = "rw" if writable else "ro"
             uri = f"{self.path.resolve().as_uri()}?mode={mode}"
-            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10)
+            self._connection = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=10, check_same_thread=False)
         try:
-            with self._named():
+            with self.named():
                 self._connection.execute("PRAGMA foreign_keys = ON")
                 self._connection.execute("PRAGMA synchronous = FULL")
                 self._connection.execute("PRAGMA secure_delete = ON")
@@ -239,7 +284,7 @@ class Catalog:
             raise
 
     @contextmanager
-    def _named(self) -> Iterator[None]:
+    def named(self) -> Iterator[None]:
         """SQLite's complaints, told so that a person can act on them."""
         try:
             yield
@@ -257,6 +302,10 @@ class Catalog:
             " away and run python ingest.py"
         )
 
+    def is_in_place(self) -> bool:
+        """Whether the file is still the one that was opened: an index may be moved away and another made."""
+        return self._identity is not None and self._identity == _identity(self.path)
+
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
@@ -272,7 +321,7 @@ class Catalog:
     @contextmanager
     def reading(self) -> Iterator[None]:
         """One state of the catalog, whatever is committed meanwhile."""
-        with self._named():
+        with self.named():
             self._connection.execute("BEGIN")
             try:
                 self.meta("generation")  # the first read fixes the state
@@ -284,7 +333,7 @@ class Catalog:
     @contextmanager
     def writing(self) -> Iterator[None]:
         """Everything in here is committed, or nothing."""
-        with self._named():
+        with self.named():
             self._connection.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -474,7 +523,7 @@ class Catalog:
             ),
         )
         self._connection.executemany(
-            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_passage_row(cursor.lastrowid or 0, passage) for passage in new.passages],
         )
 
@@ -604,7 +653,7 @@ class Catalog:
 
     def complaints(self) -> list[str]:
         """What SQLite's own check finds wrong; empty when all is well."""
-        with self._named():
+        with self.named():
             found = [row[0] for row in self._connection.execute("PRAGMA integrity_check")]
         return [] if found == ["ok"] else found
 
@@ -636,10 +685,10 @@ _GROUPS = {
 }
 _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}
 
-_PASSAGE_KINDS = "isiisssssbbIIIbs"
+_PASSAGE_KINDS = "isiisssssbbbIIIbs"
 _SELECT_PASSAGE = (
     "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.counted, p.columns, p.sentences,"
-    " p.key, v.segment, v.offset, v.length, p.sha256, d.sha256"
+    " p.terms, p.key, v.segment, v.offset, v.length, p.sha256, d.sha256"
     " FROM passages p JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.key = p.key"
 )
 
@@ -647,45 +696,33 @@ _SELECT_PASSAGE = (
 def _passage_row(document: int, new: NewPassage) -> tuple:
     passage = new.passage
     flat = [offset for span in passage.sentences for offset in span]
+    found = terms.numbered(lexical.terms(passage.indexed_text))
     return (
         new.id,
         document,
         passage.start,
         passage.end,
         passage.text,
-        _digest(passage),
+        _digest(passage, found),
         json.dumps(passage.heading),
         json.dumps([passage.pages, passage.labels, passage.is_recognised, passage.parts]),
         passage.columns,
         struct.pack(f"<{len(flat)}I", *flat),
+        found.tobytes(),
         new.key,
     )
 
 
 def _stored_passage(row: tuple) -> StoredPassage:
-    (id_, source, start, end, text, title, heading, counted, columns, sentences, key, *rest) = row
-    segment, offset, length, sha256, file_sha256 = rest
+    id_, source, start, end, text, title, heading, counted, columns, sentences, numbers, key, *place = row
+    segment, offset, length, sha256, file_sha256 = place
     try:
-        pages, (first, last), is_recognised, parts = json.loads(counted)
-        flat = struct.unpack(f"<{len(sentences) // 4}I", sentences)
-        passage = Passage(
-            source,
-            start,
-            end,
-            text,
-            title,
-            tuple(map(str, json.loads(heading))),
-            pages and tuple(pages),
-            tuple(zip(flat[::2], flat[1::2], strict=True)),
-            (first, last),
-            is_recognised,
-            parts and tuple(parts),
-            columns,
-        )
-    except (ValueError, TypeError, struct.error) as error:
+        found = terms.stored(numbers)
+    except ValueError as error:
         raise sqlite3.DatabaseError(f"{source}, characters {start}–{end}") from error
     location = None if segment is None else Location(segment, offset, length)
-    return StoredPassage(id_, passage, key, location, sha256, file_sha256)
+    rest = (title, heading, counted, columns, sentences)
+    return StoredPassage(id_, source, start, end, text, key, location, found, sha256, file_sha256, rest)
 
 
 def _coverage(stored: str) -> Coverage:
@@ -693,11 +730,20 @@ def _coverage(stored: str) -> Coverage:
     return Coverage(searchable, tuple(blank_pages), tuple((what, count) for what, count in left_out), language)
 
 
-def _digest(passage: Passage) -> bytes:
+def _digest(passage: Passage, numbers: np.ndarray) -> bytes:
     """Of everything in a passage's row. The source and the title are its document's."""
     p = passage
     own = (p.start, p.end, p.text, p.heading, p.pages, p.sentences, p.labels, p.is_recognised, p.parts, p.columns)
-    return hashlib.sha256(_bytes(json.dumps(own))).digest()
+    return hashlib.sha256(_bytes(json.dumps(own)) + numbers.tobytes()).digest()
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Which file this is; None where there is none."""
+    try:
+        info = path.stat()
+    except OSError:
+        return None
+    return info.st_dev, info.st_ino
 
 
 def _bytes(text: str) -> bytes:

@@ -26,6 +26,11 @@ class Selection:
     allowed: np.ndarray | None = None
     """Ids, int64, rising; None: all. What holds a phrase in other forms of its words is among them."""
 
+    @property
+    def admits_all(self) -> bool:
+        """Whether no allowed passage must be looked at."""
+        return not any(asked.phrases or asked.no_phrases for asked in self.filters)
+
     def admits(self, passage: Passage) -> bool:
         """Whether an allowed passage holds the phrases as they are, and none of those that it must not."""
         return all(

@@ -1,6 +1,7 @@
 """One state of an index, held for the time of one answer."""
 
 import threading
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class Snapshot:
             record = self._segments.read(stored.location, stored.key) if stored.location else None
         except CorruptRecord:
             return None
-        return record if record and len(record.sentences) == len(stored.passage.sentences) else None
+        return record if record and len(record.sentences) == stored.sentence_count else None
 
     def allowed(self, *filters: Filters) -> np.ndarray | None:
         """Ids of the passages that may pass all of these, int64, rising; None: all.
@@ -80,31 +81,67 @@ class Snapshot:
         return self.catalog.passages(ids)
 
 
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What is kept between two answers from the same state."""
+
+    manifest_sha256: str
+    generation: Generation
+    segments: SegmentReader
+
+
 class IndexReader:
-    """Opens snapshots of one index. Safe to share between threads; keeps the last generation open."""
+    """Opens snapshots of one index. Safe to share between threads.
+
+    Connections, the last generation and its maps stay open between answers, for opening them takes longer than
+    a question may. What belongs to a generation goes with it, so that nothing of a deleted text stays.
+    """
 
     def __init__(self, folder: IndexFolder, recipe: Recipe) -> None:
         self.folder = folder
         self._recipe = recipe
-        self._opened: Generation | None = None
-        self._opened_sha256 = ""
+        self._opened: _Opened | None = None
         self._lock = threading.Lock()
+        self._idle: list[Catalog] = []
+        weakref.finalize(self, _close, self._idle)
 
     @contextmanager
     def snapshot(self) -> Iterator[Snapshot]:
         """Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`, or `DerivedDamaged` to be rebuilt."""
-        with ExitStack() as held:
-            catalog = held.enter_context(Catalog(self.folder.path))
-            number = held.enter_context(current_generation(self.folder, catalog))
-            self._recipe.check(catalog, self.folder.path)
-            segments = SegmentReader(self.folder.vectors)
-            held.callback(segments.close)
-            yield Snapshot(catalog, self._generation(number, catalog.meta("manifest")), segments)
+        catalog = self._connected()
+        try:
+            with catalog.named(), current_generation(self.folder, catalog) as number:
+                opened = self._of(number, catalog)
+                yield Snapshot(catalog, opened.generation, opened.segments)
+        except BaseException:
+            catalog.close()  # whatever it was, the next answer does not inherit it
+            raise
+        self._idle.append(catalog)
 
-    def _generation(self, number: int, manifest_sha256: str) -> Generation:
+    def _connected(self) -> Catalog:
+        """A connection that nobody uses; a catalog that has been replaced is connected to anew."""
+        while self._idle:
+            try:
+                catalog = self._idle.pop()
+            except IndexError:  # another thread was quicker
+                break
+            if catalog.is_in_place():
+                return catalog
+            catalog.close()
+        return Catalog(self.folder.path)
+
+    def _of(self, number: int, catalog: Catalog) -> _Opened:
         """Told by its manifest, for an index that was made anew counts its generations from 1 again."""
+        manifest_sha256 = catalog.meta("manifest")
         with self._lock:
-            if self._opened is None or self._opened_sha256 != manifest_sha256:
-                self._opened = open_generation(self.folder.generation(number), manifest_sha256)
-                self._opened_sha256 = manifest_sha256
+            if self._opened is None or self._opened.manifest_sha256 != manifest_sha256:
+                self._recipe.check(catalog, self.folder.path)
+                generation = open_generation(self.folder.generation(number), manifest_sha256)
+                self._opened = _Opened(manifest_sha256, generation, SegmentReader(self.folder.vectors))
+                _close(self._idle)  # SQLite keeps pages of its own
             return self._opened
+
+
+def _close(catalogs: list[Catalog]) -> None:
+    while catalogs:
+        catalogs.pop().close()

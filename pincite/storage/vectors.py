@@ -59,8 +59,11 @@ def encode(record: Record) -> bytes:
     return header + payload + _CHECKSUM.pack(zlib.crc32(header + payload))
 
 
-def decode(data: bytes) -> Record:
-    """The record in `data`. Raises `CorruptRecord` unless every byte is as it was written."""
+def decode(data: bytes | memoryview) -> Record:
+    """The record in `data`, whose arrays look into it.
+
+    Raises `CorruptRecord` unless every byte is as it was written.
+    """
     if len(data) < _HEADER.size + _CHECKSUM.size:
         raise CorruptRecord("too short")
     body, (checksum,) = data[: -_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size :])
@@ -78,34 +81,40 @@ def decode(data: bytes) -> Record:
 class SegmentReader:
     """Reads records through memory maps. Safe to share between threads; keeps them open until closed.
 
-    What is committed is never cut off or overwritten, so what a reader looks at stays mapped.
+    What is committed is never cut off or overwritten, so what a reader looks at stays mapped. A map that
+    records still look into goes with the last of them.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        self._maps: dict[int, mmap.mmap] = {}
+        self._maps: dict[int, memoryview] = {}
 
     def read(self, location: Location, key: bytes) -> Record:
         """Raises `CorruptRecord` where the record is missing, damaged or another one's."""
-        record = decode(self.read_bytes(location))
+        record = decode(self._view(location))
         if record.key != key:
             raise CorruptRecord("another record's")
         return record
 
     def read_bytes(self, location: Location) -> bytes:
         """The record as it lies there, unchecked. Raises `CorruptRecord` where there is none."""
-        try:
-            if location.segment not in self._maps:
+        return bytes(self._view(location))
+
+    def _view(self, location: Location) -> memoryview:
+        mapped = self._maps.get(location.segment)
+        end = location.offset + location.length
+        if mapped is None or len(mapped) < end:  # it may have grown since
+            try:
                 with segment_path(self._folder, location.segment).open("rb") as file:
-                    self._maps[location.segment] = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ)
-        except (OSError, ValueError) as error:  # an empty file cannot be mapped
-            raise CorruptRecord(str(error)) from error
-        return self._maps[location.segment][location.offset : location.offset + location.length]
+                    mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
+            except (OSError, ValueError) as error:  # an empty file cannot be mapped
+                raise CorruptRecord(str(error)) from error
+            self._maps[location.segment] = mapped
+        return mapped[location.offset : end]
 
     def close(self) -> None:
-        """Close every map."""
-        while self._maps:
-            self._maps.popitem()[1].close()
+        """Let go of every map."""
+        self._maps.clear()
 
 
 def trim(folder: Path, committed: Mapping[int, int]) -> None:
