@@ -81,6 +81,7 @@ CREATE TABLE skipped (
 """
 
 
+_LAST_ID = 2**63 - 1
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
 _NOT_GIVEN = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -527,10 +528,16 @@ class Catalog:
         )
         return [Place(source, *row) for row in rows]
 
-    def all_passages(self) -> Iterator[StoredPassage]:
-        """Every passage, in order of id."""
-        for row in self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " ORDER BY p.id"):
+    def all_passages(self, first: int = 0, last: int = _LAST_ID) -> Iterator[StoredPassage]:
+        """Every passage, in order of id, from the id `first` to the id `last`."""
+        statement = _SELECT_PASSAGE + " WHERE p.id BETWEEN ? AND ? ORDER BY p.id"
+        for row in self._rows(_PASSAGE_KINDS, statement, first, last):
             yield _stored_passage(row)
+
+    def ids_after(self, id_: int) -> np.ndarray:
+        """Ids of the passages that came after this one, int64, rising."""
+        rows = self._rows("i", "SELECT id FROM passages WHERE id > ? ORDER BY id", id_)
+        return np.fromiter((id_ for (id_,) in rows), dtype=np.int64)
 
     def allowed(self, *filters: Filters) -> np.ndarray | None:
         """Ids of the passages whose documents pass all of these, int64, rising; None where every document does."""
@@ -557,10 +564,20 @@ class Catalog:
 
     # Vectors
 
-    def locations(self) -> dict[bytes, Location]:
-        """Where each record lies, by key."""
-        rows = self._rows("biii", "SELECT key, segment, offset, length FROM vectors")
-        return {row[0]: Location(*row[1:]) for row in rows}
+    def location(self, key: bytes) -> Location | None:
+        """Where a record lies."""
+        row = self._one("iii", "SELECT segment, offset, length FROM vectors WHERE key = ?", key)
+        return Location(*row) if row else None
+
+    def records(self, ids: np.ndarray) -> Iterator[tuple[bytes, Location]]:
+        """Key and place of the records of passages, in order of id; those not there are left out."""
+        rows = self._rows(
+            "biii",
+            "SELECT p.key, v.segment, v.offset, v.length FROM passages p JOIN vectors v ON v.key = p.key"
+            " WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY p.id",
+            json.dumps(ids.tolist()),
+        )
+        return ((row[0], Location(*row[1:])) for row in rows)
 
     def committed_ends(self) -> dict[int, int]:
         """Segment → end of its last committed record."""
