@@ -259,7 +259,7 @@ def test_another_format_is_refused_with_both_versions(folder: Path) -> None:
         catalog.set_meta("format", "99")
     with pytest.raises(IndexMismatch) as refused:
         Catalog(folder)
-    assert str(refused.value) == (f"{folder}: index of format 99, this version reads 3: run python ingest.py --rebuild")
+    assert str(refused.value) == (f"{folder}: index of format 99, this version reads 4: run python ingest.py --rebuild")
 
 
 def truncated(data: bytes) -> bytes:

@@ -23,7 +23,7 @@ from pincite.storage.vectors import Location, flush
 from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Table
 
 FILE = "catalog.sqlite"
-FORMAT = 3
+FORMAT = 4
 """Version of everything in an index folder. An index of another version is refused."""
 
 _SCHEMA = """
@@ -69,6 +69,7 @@ CREATE TABLE vectors (
     offset INTEGER NOT NULL,
     length INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX vectors_by_place ON vectors(segment, offset);
 CREATE TABLE skipped (
     source TEXT PRIMARY KEY,
     reason TEXT NOT NULL,
@@ -410,17 +411,25 @@ class Catalog:
         )
         return {row[0]: FileState(*row) for row in rows}
 
-    def coverage(self) -> dict[str, Coverage]:
-        """Source → what of it can be searched, in order of source."""
-        rows = self._rows("ss", "SELECT source, coverage FROM documents ORDER BY source")
+    def coverage(self, sources: Iterable[str] | None = None) -> dict[str, Coverage]:
+        """Source → what of it can be searched, in order of source; of all documents or of these."""
+        rows = self._rows(
+            "ss",
+            f"SELECT source, coverage FROM documents WHERE {_AMONG} ORDER BY source",  # noqa: S608 - a constant
+            *_among(sources),
+        )
         try:
             return {source: _coverage(coverage) for source, coverage in rows}
         except (ValueError, TypeError) as error:
             raise sqlite3.DatabaseError("what is known of the documents' coverage") from error
 
-    def remarks(self) -> dict[str, list[str]]:
-        """Source → what a person should know of how it was read."""
-        rows = self._rows("ss", "SELECT source, remarks FROM documents WHERE remarks <> '[]' ORDER BY source")
+    def remarks(self, sources: Iterable[str] | None = None) -> dict[str, list[str]]:
+        """Source → what a person should know of how it was read; of all documents or of these."""
+        rows = self._rows(
+            "ss",
+            f"SELECT source, remarks FROM documents WHERE remarks <> '[]' AND {_AMONG} ORDER BY source",  # noqa: S608 - a constant
+            *_among(sources),
+        )
         try:
             return {source: json.loads(remarks) for source, remarks in rows}
         except ValueError as error:
@@ -581,7 +590,16 @@ class Catalog:
 
     def committed_ends(self) -> dict[int, int]:
         """Segment → end of its last committed record."""
-        return dict(self._rows("ii", "SELECT segment, max(offset + length) FROM vectors GROUP BY segment"))
+        return dict(
+            self._rows(
+                "ii",
+                # From segment to segment by the index, for a group would be formed of every record.
+                "WITH RECURSIVE used(number) AS (SELECT min(segment) FROM vectors UNION ALL SELECT"
+                " (SELECT min(segment) FROM vectors WHERE segment > number) FROM used WHERE number IS NOT NULL)"
+                " SELECT number, (SELECT offset + length FROM vectors WHERE segment = number"
+                " ORDER BY offset DESC LIMIT 1) FROM used WHERE number IS NOT NULL",
+            )
+        )
 
     def put_vectors(self, records: Iterable[tuple[bytes, Location]]) -> None:
         """Within `writing`, after the segment was flushed."""
@@ -599,6 +617,16 @@ class Catalog:
                 "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment",
             )
         )
+
+    def record_bytes(self, ids: Iterable[int]) -> int:
+        """What the records of these passages take."""
+        row = self._one(
+            "i",
+            "SELECT coalesce(sum(v.length), 0) FROM passages p JOIN vectors v ON v.key = p.key"
+            " WHERE p.id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return row[0] if row else 0
 
     def live_keys(self, segment: int) -> list[tuple[bytes, Location]]:
         """Records of a segment that some passage uses."""
@@ -642,6 +670,14 @@ class Catalog:
             if not all(map(isinstance, row, types)):
                 raise sqlite3.DatabaseError("a value is not of its column's kind")
             yield row
+
+
+_AMONG = "(NOT ? OR source IN (SELECT value FROM json_each(?)))"
+
+
+def _among(sources: Iterable[str] | None) -> tuple[bool, str]:
+    """The values of `_AMONG`."""
+    return sources is not None, json.dumps(list(sources or ()))
 
 
 _GROUPS = {

@@ -326,10 +326,11 @@ class DenseIndex:
         if allowed is None:
             return self._living
         bits = _bits(int(allowed[-1]), allowed)
-        if self._living is None:
-            return bits
-        shortest = min(len(bits), len(self._living))
-        return np.bitwise_and(bits[:shortest], self._living[:shortest])
+        if self._living is not None:
+            shortest = min(len(bits), len(self._living))
+            bits = bits[:shortest]
+            bits &= self._living[:shortest]
+        return bits
 
     def _near(
         self, query: np.ndarray, count: int, there: int, selector: faiss.IDSelector | None

@@ -91,7 +91,7 @@ def sync(
                 embedded,
                 catalog.generation,
                 time.monotonic() - started,
-                {source: entry for source, entry in ledger(catalog).items() if source in read},
+                ledger(catalog, read),
             )
 
 

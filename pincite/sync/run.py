@@ -38,6 +38,8 @@ _BATCH = 256
 """Vector records between two commits: what a run that dies loses at most."""
 _ID_BLOCK = 4096
 _DEAD_SHARE = 0.3
+_VACATED = "vacated"
+"""What is dead in the segments, in bytes, at most: counting the living ones takes as long as the index is large."""
 
 
 class Run:
@@ -241,6 +243,7 @@ class Run:
                 writer.flush()
                 with self._catalog.writing():
                     self._catalog.put_vectors(placed)
+                    self._vacate(sum(location.length for _, location in placed))  # until a passage is there for each
                 done += len(batch)
                 self._progress("embed", done, len(keys))
         finally:
@@ -266,6 +269,7 @@ class Run:
         gone_ids = np.sort(np.fromiter(catalog.passage_ids(gone), dtype=np.int64))
         number = catalog.reserve("next_generation")
         with catalog.writing():
+            self._vacate(catalog.record_bytes(gone_ids.tolist()))
             for source in difference.removed:
                 catalog.remove_document(source)
             for old, new in difference.moved:
@@ -310,17 +314,23 @@ class Run:
         folder = self._index.generation(self._catalog.generation)
         return generation.is_reusable(folder, generation.read_manifest(folder))
 
+    def _vacate(self, size: int) -> None:
+        """Note that so many bytes of records may be dead. Within `writing`."""
+        self._catalog.set_meta(_VACATED, str(int(self._catalog.meta(_VACATED) or 0) + size))
+
     def _compact(self) -> None:
         """Copy what lives out of segments that are mostly dead; the sweeper deletes the old ones."""
         catalog, folder = self._catalog, self._index.vectors
         for number in generation.short_segments(self._index, catalog):  # what lived there was embedded again
             catalog.remove_vectors(catalog.dead_keys(number))
+        sizes = {
+            number: vectors.segment_path(folder, number).stat().st_size for number in vectors.segment_numbers(folder)
+        }
+        if int(catalog.meta(_VACATED) or 0) < _DEAD_SHARE * min(sizes.values(), default=0):
+            return  # not even one of them can be that wasteful
         live = catalog.live_bytes()
-        wasteful = [
-            number
-            for number in vectors.segment_numbers(folder)
-            if live.get(number, 0) < (1 - _DEAD_SHARE) * vectors.segment_path(folder, number).stat().st_size
-        ]
+        catalog.set_meta(_VACATED, str(sum(sizes.values()) - sum(live.values())))
+        wasteful = [number for number, size in sizes.items() if live.get(number, 0) < (1 - _DEAD_SHARE) * size]
         if not wasteful:
             return
         writer = SegmentWriter(folder, catalog.committed_ends())
