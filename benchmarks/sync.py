@@ -15,6 +15,7 @@ import os
 import platform
 import re
 import resource
+import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
@@ -28,7 +29,7 @@ from pincite import embedding, reading
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, IndexFolder, NewDocument, NewPassage, Recipe, Record, SegmentWriter
-from pincite.storage.catalog import create, exists
+from pincite.storage.catalog import create, peek
 from pincite.storage.generation import open_generation
 from pincite.sync import sync
 from pincite.sync.difference import Difference
@@ -152,7 +153,8 @@ def main() -> None:
         "passages": arguments.passages,
         "files": arguments.passages // arguments.a_file,
     }
-    if not exists(settings.index):
+    if peek(settings.index, "generation") in ("", "0"):  # nothing there, or what a run left that was ended
+        shutil.rmtree(arguments.folder, ignore_errors=True)
         report["build"] = timed(lambda: build(settings, arguments.passages, arguments.a_file, embedder))
     index = IndexFolder(settings.index)
     report["no change"] = [timed(lambda: sync(settings, embedder=embedder)) for _ in range(arguments.rounds)]
