@@ -221,7 +221,7 @@ class Growing(RuleBasedStateMachine):
 
 
 TestGrowing = Growing.TestCase
-TestGrowing.pytestmark = pytest.mark.slow
+TestGrowing.pytestmark = pytest.mark.slow  # type: ignore[attr-defined]
 TestGrowing.settings = hypothesis_settings(max_examples=12, stateful_step_count=8, deadline=None)
 
 
