@@ -24,7 +24,7 @@ BASE = "base.faiss"
 DEAD = "dead.npy"
 
 EXACT = 65_536
-"""Passages that are searched one by one; of more, a base is made. Measured: 3 ms on one core."""
+"""Passages that are searched one by one; of more, a base is made."""
 CHANGED = 0.1
 """A base is made anew when this share of it is dead or lies beside it."""
 RECALL = 0.99
