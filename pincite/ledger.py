@@ -9,13 +9,14 @@ _SHOWN = 10
 """Pages named before the rest are counted."""
 
 
-def ledger(catalog: Catalog) -> dict[str, list[str]]:
-    """Source → what a person should know of it, for each document of which there is something to tell."""
+def ledger(catalog: Catalog, sources: Collection[str] | None = None) -> dict[str, list[str]]:
+    """Source → what a person should know of it, for each document of which there is something to tell; of all or
+    of `sources`."""
     languages = catalog.meta("languages").split()
-    remarks = catalog.remarks()
+    remarks = catalog.remarks(sources)
     entries = {
         source: [*remarks.get(source, ()), *entry(coverage, languages)]
-        for source, coverage in catalog.coverage().items()
+        for source, coverage in catalog.coverage(sources).items()
     }
     return {source: lines for source, lines in entries.items() if lines}
 

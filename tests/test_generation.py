@@ -23,7 +23,7 @@ from pincite.embedding import Embedder, codes
 from pincite.search import Searcher, as_json
 from pincite.settings import Settings
 from pincite.storage import Catalog, IndexFolder, SegmentReader, dense, lexical
-from pincite.storage.generation import LOCK, generation_numbers, read_manifest
+from pincite.storage.generation import LOCK, generation_numbers, open_generation, read_manifest
 from pincite.sync import sync
 
 QUESTIONS = ("which animal eats grass?", "where does the heron fish?", "night")
@@ -65,7 +65,7 @@ def inodes(folder: Path) -> dict[str, int]:
         str(path.relative_to(folder)): path.stat().st_ino
         for part in ("dense", "lexical")
         for path in (folder / part).iterdir()
-        if path.suffix not in (".json", ".lock")
+        if path.suffix not in (".json", ".lock") and path.name != dense.DEAD
     }
 
 
@@ -77,6 +77,8 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
     manifest = json.loads((folder / "manifest.json").read_text())
     files = manifest.pop("files")
     manifest.pop("built_at")
+    (words,) = manifest.pop("lexical")
+    assert [words[key] for key in ("first", "last", "passages")] == [1, 6, 6]
     assert manifest == {
         "generation": 1,
         "recipe": {
@@ -89,6 +91,11 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
         },
         "documents": 4,
         "passages": 6,
+        "dense": {
+            "base": None,
+            "parts": [{"first": 1, "last": 6, "passages": 6, "files": ["000000001-000000006.faiss"]}],
+            "dead": 0,
+        },
     }
     assert sorted(files) == sorted(
         f"{part}/{path.name}"
@@ -104,8 +111,10 @@ def catalog_ids(settings: Settings) -> list[int]:
 
 
 def dense_ids(settings: Settings) -> list[int]:
-    index = faiss.read_index(str(current(settings) / "dense" / dense.FILE))
-    return sorted(int(id_) for id_ in faiss.vector_to_array(index.id_map))
+    folder = current(settings) / "dense"
+    parts = [faiss.read_index(str(path)) for path in folder.glob("*.faiss")]
+    held = [int(id_) for part in parts for id_ in faiss.vector_to_array(part.id_map)]
+    return sorted({*held} - {*np.load(folder / dense.DEAD).tolist()})
 
 
 def lexical_ids(settings: Settings) -> list[int]:
@@ -142,6 +151,10 @@ def test_dense_and_lexical_hold_exactly_the_passages_of_the_catalog(animals: Set
     assert same() == third
 
 
+def opened(settings: Settings) -> dense.DenseIndex:
+    return open_generation(current(settings)).dense
+
+
 def test_the_nearest_by_vector_are_those_that_numpy_finds(animals: Settings, embedder: Embedder) -> None:
     with Catalog(animals.index) as catalog:
         passages = list(catalog.all_passages())
@@ -151,9 +164,9 @@ def test_the_nearest_by_vector_are_those_that_numpy_finds(animals: Settings, emb
     question = embedder.embed_query("which animal eats grass?").vector
     order = np.argsort(-(matrix @ question))
 
-    found = dense.DenseIndex(current(animals) / "dense").search(question, 4)
+    found = opened(animals).search(question, 4)
     assert found == [passages[row].id for row in order[:4]]
-    assert dense.DenseIndex(current(animals) / "dense").search(question, 99) == [passages[row].id for row in order]
+    assert opened(animals).search(question, 99) == [passages[row].id for row in order]
 
 
 def test_the_frequency_of_a_term_is_that_of_the_passages_that_hold_it(animals: Settings) -> None:
@@ -407,8 +420,9 @@ def test_a_damaged_derived_file_is_made_again_by_the_next_search_or_sync(setting
     write(settings.corpus, ANIMALS)
     results = damaged(settings, use)
 
-    # FAISS's one file, tantivy's six and two of JSON, the manifest: six damages each; the lock can only be deleted.
-    assert len(results) == 10 * 6 + 1
+    # FAISS's file and the list of the dead, tantivy's six and two of JSON, the manifest: six damages each; the lock
+    # can only be deleted.
+    assert len(results) == 11 * 6 + 1
     truth = all_texts(settings)
     for name, what, texts, problems in results:
         assert set(texts) == truth, (name, what)
@@ -439,7 +453,7 @@ def all_texts(settings: Settings) -> set[str]:
 
 def test_two_questions_at_once_mend_an_index_together(animals: Settings, embedder: Embedder) -> None:
     wanted = answers(animals, embedder)
-    (current(animals) / "dense" / dense.FILE).unlink()
+    next((current(animals) / "dense").glob("*.faiss")).unlink()
     found: list[list[list[dict[str, Any]]]] = []
     threads = [threading.Thread(target=lambda: found.append(answers(animals, embedder))) for _ in range(4)]
     for thread in threads:
@@ -455,7 +469,7 @@ def test_a_sync_does_not_build_upon_an_altered_file(
 ) -> None:
     monkeypatch.setattr("pincite.storage.generation._END", 16)
     sync(animals, embedder=embedder, rebuild=True)
-    path = current(animals) / "dense" / dense.FILE
+    path = next((current(animals) / "dense").glob("*.faiss"))
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 0xFF
     path.write_bytes(data)

@@ -267,7 +267,7 @@ def test_a_damaged_record_is_made_again_and_the_answer_is_the_same(settings: Set
     segment = segment_path(IndexFolder(settings.index).vectors, 1)
     whole = segment.read_bytes()
     with Catalog(settings.index) as catalog:
-        records = list(catalog.locations().values())
+        records = [stored.location for stored in catalog.all_passages() if stored.location]
     assert len(records) == 3
     for damaged in records:
         middle = damaged.offset + damaged.length // 2

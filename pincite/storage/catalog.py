@@ -72,6 +72,7 @@ CREATE TABLE vectors (
     offset INTEGER NOT NULL,
     length INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX vectors_by_place ON vectors(segment, offset);
 CREATE TABLE skipped (
     source TEXT PRIMARY KEY,
     reason TEXT NOT NULL,
@@ -84,6 +85,7 @@ CREATE TABLE skipped (
 """
 
 
+_LAST_ID = 2**63 - 1
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
 _NOT_GIVEN = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -458,17 +460,25 @@ class Catalog:
         )
         return {row[0]: FileState(*row) for row in rows}
 
-    def coverage(self) -> dict[str, Coverage]:
-        """Source → what of it can be searched, in order of source."""
-        rows = self._rows("ss", "SELECT source, coverage FROM documents ORDER BY source")
+    def coverage(self, sources: Iterable[str] | None = None) -> dict[str, Coverage]:
+        """Source → what of it can be searched, in order of source; of all documents or of these."""
+        rows = self._rows(
+            "ss",
+            f"SELECT source, coverage FROM documents WHERE {_AMONG} ORDER BY source",  # noqa: S608 - a constant
+            *_among(sources),
+        )
         try:
             return {source: _coverage(coverage) for source, coverage in rows}
         except (ValueError, TypeError) as error:
             raise sqlite3.DatabaseError("what is known of the documents' coverage") from error
 
-    def remarks(self) -> dict[str, list[str]]:
-        """Source → what a person should know of how it was read."""
-        rows = self._rows("ss", "SELECT source, remarks FROM documents WHERE remarks <> '[]' ORDER BY source")
+    def remarks(self, sources: Iterable[str] | None = None) -> dict[str, list[str]]:
+        """Source → what a person should know of how it was read; of all documents or of these."""
+        rows = self._rows(
+            "ss",
+            f"SELECT source, remarks FROM documents WHERE remarks <> '[]' AND {_AMONG} ORDER BY source",  # noqa: S608 - a constant
+            *_among(sources),
+        )
         try:
             return {source: json.loads(remarks) for source, remarks in rows}
         except ValueError as error:
@@ -576,10 +586,16 @@ class Catalog:
         )
         return [Place(source, *row) for row in rows]
 
-    def all_passages(self) -> Iterator[StoredPassage]:
-        """Every passage, in order of id."""
-        for row in self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " ORDER BY p.id"):
+    def all_passages(self, first: int = 0, last: int = _LAST_ID) -> Iterator[StoredPassage]:
+        """Every passage, in order of id, from the id `first` to the id `last`."""
+        statement = _SELECT_PASSAGE + " WHERE p.id BETWEEN ? AND ? ORDER BY p.id"
+        for row in self._rows(_PASSAGE_KINDS, statement, first, last):
             yield _stored_passage(row)
+
+    def ids_after(self, id_: int) -> np.ndarray:
+        """Ids of the passages that came after this one, int64, rising."""
+        rows = self._rows("i", "SELECT id FROM passages WHERE id > ? ORDER BY id", id_)
+        return np.fromiter((id_ for (id_,) in rows), dtype=np.int64)
 
     def allowed(self, *filters: Filters) -> np.ndarray | None:
         """Ids of the passages whose documents pass all of these, int64, rising; None where every document does."""
@@ -606,14 +622,33 @@ class Catalog:
 
     # Vectors
 
-    def locations(self) -> dict[bytes, Location]:
-        """Where each record lies, by key."""
-        rows = self._rows("biii", "SELECT key, segment, offset, length FROM vectors")
-        return {row[0]: Location(*row[1:]) for row in rows}
+    def location(self, key: bytes) -> Location | None:
+        """Where a record lies."""
+        row = self._one("iii", "SELECT segment, offset, length FROM vectors WHERE key = ?", key)
+        return Location(*row) if row else None
+
+    def records(self, ids: np.ndarray) -> Iterator[tuple[bytes, Location]]:
+        """Key and place of the records of passages, in order of id; those not there are left out."""
+        rows = self._rows(
+            "biii",
+            "SELECT p.key, v.segment, v.offset, v.length FROM passages p JOIN vectors v ON v.key = p.key"
+            " WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY p.id",
+            json.dumps(ids.tolist()),
+        )
+        return ((row[0], Location(*row[1:])) for row in rows)
 
     def committed_ends(self) -> dict[int, int]:
         """Segment → end of its last committed record."""
-        return dict(self._rows("ii", "SELECT segment, max(offset + length) FROM vectors GROUP BY segment"))
+        return dict(
+            self._rows(
+                "ii",
+                # From segment to segment by the index, for a group would be formed of every record.
+                "WITH RECURSIVE used(number) AS (SELECT min(segment) FROM vectors UNION ALL SELECT"
+                " (SELECT min(segment) FROM vectors WHERE segment > number) FROM used WHERE number IS NOT NULL)"
+                " SELECT number, (SELECT offset + length FROM vectors WHERE segment = number"
+                " ORDER BY offset DESC LIMIT 1) FROM used WHERE number IS NOT NULL",
+            )
+        )
 
     def put_vectors(self, records: Iterable[tuple[bytes, Location]]) -> None:
         """Within `writing`, after the segment was flushed."""
@@ -631,6 +666,16 @@ class Catalog:
                 "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment",
             )
         )
+
+    def record_bytes(self, ids: Iterable[int]) -> int:
+        """What the records of these passages take."""
+        row = self._one(
+            "i",
+            "SELECT coalesce(sum(v.length), 0) FROM passages p JOIN vectors v ON v.key = p.key"
+            " WHERE p.id IN (SELECT value FROM json_each(?))",
+            json.dumps(list(ids)),
+        )
+        return row[0] if row else 0
 
     def live_keys(self, segment: int) -> list[tuple[bytes, Location]]:
         """Records of a segment that some passage uses."""
@@ -674,6 +719,14 @@ class Catalog:
             if not all(map(isinstance, row, types)):
                 raise sqlite3.DatabaseError("a value is not of its column's kind")
             yield row
+
+
+_AMONG = "(NOT ? OR source IN (SELECT value FROM json_each(?)))"
+
+
+def _among(sources: Iterable[str] | None) -> tuple[bool, str]:
+    """The values of `_AMONG`."""
+    return sources is not None, json.dumps(list(sources or ()))
 
 
 _GROUPS = {

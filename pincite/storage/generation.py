@@ -6,14 +6,15 @@
       writer.lock            held by the one process that writes
       generations/000012/    dense/, lexical/, manifest.json, lock
 
-Readers hold `lock` shared for the time of one answer; a sweeper that gets it alone may delete.
+Both indexes are made of parts (`parts`): what a generation has in common with the one before is the same
+files, by hard link. Readers hold `lock` shared for the time of one answer; a sweeper that gets it alone may delete.
 """
 
 import fcntl
 import hashlib
 import os
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -26,16 +27,16 @@ from pincite import embedding
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, StorageError
 from pincite.settings import Settings
 from pincite.storage import dense, lexical
-from pincite.storage.catalog import FORMAT, Catalog, StoredPassage
+from pincite.storage.catalog import FORMAT, Catalog
 from pincite.storage.derived import DerivedDamaged, noticing_damage
+from pincite.storage.parts import Part, Stretch
 from pincite.storage.vectors import CorruptRecord, SegmentReader, flush, segment_path
 from pincite.types import Progress
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
-_CHUNK = 4096
-_TOLD = 256
-"""Passages between two reports of progress."""
+_BASE = f"dense/{dense.BASE}"
+_BLOCK = 64 * 2**20
 _END = 65_536
 """Bytes at each end of a derived file that are checked whenever it is opened: FAISS keeps its
 header at the front, tantivy at the back."""
@@ -91,9 +92,13 @@ class FileStamp(BaseModel):
 
     model_config = ConfigDict(frozen=True)
     size: int
-    sha256: str
     ends: str
     """SHA-256 of its first and last 64 KiB: what is checked at opening, where the whole takes too long."""
+    blocks: tuple[str, ...]
+    """SHA-256 of each 64 MiB of it."""
+    inode: int
+    modified: int
+    """Nanoseconds. A file that is still the same one, and was not written to, is not hashed whole at each sync."""
 
 
 class Manifest(BaseModel):
@@ -105,6 +110,8 @@ class Manifest(BaseModel):
     recipe: Recipe
     documents: int
     passages: int
+    dense: dense.Layout
+    lexical: tuple[Part, ...]
     files: dict[str, FileStamp]
 
 
@@ -193,7 +200,8 @@ def open_generation(folder: Path, manifest_sha256: str | None = None) -> Generat
     """Open for reading. Raises `DerivedDamaged` where sizes, headers or counts are not right."""
     manifest = read_manifest(folder, manifest_sha256)
     check_files(folder, manifest)
-    opened = Generation(manifest, dense.DenseIndex(folder / "dense"), lexical.LexicalIndex(folder / "lexical"))
+    vectors, words = dense.DenseIndex(folder / "dense", manifest.dense), lexical.LexicalIndex(folder / "lexical")
+    opened = Generation(manifest, vectors, words)
     if not len(opened.dense) == len(opened.lexical) == manifest.passages:
         raise DerivedDamaged(f"{folder}: {len(opened.dense)} vectors, {len(opened.lexical)} texts")
     return opened
@@ -224,82 +232,122 @@ def check_files(folder: Path, manifest: Manifest) -> None:
 
 def altered_files(folder: Path, manifest: Manifest) -> list[str]:
     """Names of the files that are missing or not, byte for byte, what the manifest says."""
-    return [
-        name
-        for name, stamp in manifest.files.items()
-        if not (folder / name).is_file() or _stamp(folder / name) != stamp
-    ]
+    return [name for name, stamp in manifest.files.items() if not _is_unaltered(folder / name, stamp)]
+
+
+def is_reusable(folder: Path, manifest: Manifest) -> bool:
+    """Whether another generation may share the files of this one.
+
+    A file that was written to, or is another one than was hashed (a copy, say), is hashed whole. Of the
+    others 64 MiB are, from sync to sync further on, so that a flipped bit in any of them is found in time
+    at a cost that does not grow with the index; `altered_files` finds it at once.
+    """
+    total = sum(stamp.size for stamp in manifest.files.values())
+    begins = manifest.generation * _BLOCK % max(total, 1)
+    windows = ((begins, begins + _BLOCK), (0, begins + _BLOCK - total))  # it goes on at the front
+    position = 0
+    for name, stamp in manifest.files.items():
+        blocks = list(range(len(stamp.blocks)))
+        if _is_untouched(folder / name, stamp):
+            at = [(position + number * _BLOCK, position + min(stamp.size, (number + 1) * _BLOCK)) for number in blocks]
+            blocks = [n for n in blocks if any(at[n][0] < end and start < at[n][1] for start, end in windows)]
+        if not _is_unaltered(folder / name, stamp, blocks):
+            return False
+        position += stamp.size
+    return True
+
+
+def _is_untouched(path: Path, stamp: FileStamp) -> bool:
+    try:
+        info = path.stat()
+    except OSError:
+        return False
+    return (info.st_size, info.st_ino, info.st_mtime_ns) == (stamp.size, stamp.inode, stamp.modified)
+
+
+def _is_unaltered(path: Path, stamp: FileStamp, blocks: Sequence[int] | None = None) -> bool:
+    """Whether it has its size, and these of its blocks, or all of them, their hashes."""
+    try:
+        if path.stat().st_size != stamp.size:
+            return False
+        wanted = range(len(stamp.blocks)) if blocks is None else blocks
+        return all(_block(path, number) == stamp.blocks[number] for number in wanted)
+    except OSError:
+        return False
 
 
 def build(
-    index: IndexFolder, catalog: Catalog, number: int, recipe: Recipe, previous: int | None, progress: Progress
+    index: IndexFolder,
+    catalog: Catalog,
+    number: int,
+    recipe: Recipe,
+    previous: int | None,
+    gone: np.ndarray,
+    progress: Progress,
 ) -> str:
     """Build generation `number` from what `catalog` sees, flush it to the disk; SHA-256 of its manifest.
 
-    `previous` is a sound generation all of whose passages are still there: its files are linked,
-    and only passages with higher ids are added. With None, everything is built anew. `progress` is told
-    how many passages have been written.
+    `previous` is a generation whose files may be shared: what stays of it is linked. It held the passages
+    `gone`, ids, int64, rising, which are no longer there; those with higher ids than it knows are new.
+    With None, everything is built anew. `progress` is told how many passages have been written.
 
-    Raises `StorageError` where a file cannot be written, or a vector not be read.
+    Raises `DerivedDamaged` where what is shared turns out to be damaged, `StorageError` where a file
+    cannot be written, or a vector not be read.
     """
     folder = index.generation(number)
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     (folder / LOCK).touch(mode=0o600)
     before = index.generation(previous) if previous is not None else None
-    after_id = catalog.number("last_passage") if before else 0
-    new = [passage for passage in catalog.all_passages() if passage.id > after_id]
-    if before:
-        _link(before / "lexical", folder / "lexical")
-    if before and not new:
-        _link(before / "dense", folder / "dense")
-    else:
-        try:
-            with noticing_damage(folder):
-                lexical.build(folder / "lexical", _texts(new, progress))
-                _build_dense(index, folder / "dense", new, before)
-        except (DerivedDamaged, CorruptRecord) as error:  # this is how the libraries say that they cannot write
-            raise StorageError(f"{str(error).splitlines()[0]}: see to the disk and run again") from error
-    return _write_manifest(folder, catalog, number, recipe)
-
-
-def _texts(new: list[StoredPassage], progress: Progress) -> Iterator[tuple[int, str]]:
-    for done, stored in enumerate(new):
-        if done % _TOLD == 0:
-            progress("commit", done, len(new))
-        yield stored.id, stored.passage.indexed_text
-    progress("commit", len(new), len(new))
-
-
-def _build_dense(index: IndexFolder, folder: Path, new: list[StoredPassage], before: Path | None) -> None:
+    known = read_manifest(before) if before else None
+    new = catalog.ids_after(catalog.number("last_passage") if before else 0)
+    stretch = Stretch(first=int(new[0]), last=int(new[-1]), passages=len(new)) if len(new) else None
     reader = SegmentReader(index.vectors)
     try:
-        chunks = (_chunk(reader, new[first : first + _CHUNK]) for first in range(0, len(new), _CHUNK))
-        dense.build(folder, chunks, before / "dense" if before else None)
+        with noticing_damage(folder):
+            words = lexical.build(
+                folder / "lexical",
+                (before / "lexical", known.lexical) if before and known else None,
+                gone,
+                stretch,
+                lambda first, last: (
+                    (stored.id, stored.passage.indexed_text) for stored in catalog.all_passages(first, last)
+                ),
+                lambda done, total: progress("commit", done, total),
+            )
+            vectors = dense.build(
+                folder / "dense",
+                (before / "dense", known.dense) if before and known else None,
+                gone,
+                new,
+                lambda ids: _vectors(catalog, reader, ids),
+                lambda: bool(before and known and _is_unaltered(before / _BASE, known.files[_BASE])),
+            )
+            if before:
+                _link(before / "lexical", folder / "lexical", {name for part in words for name in part.files})
+                _link(before / "dense", folder / "dense", vectors.files)
+    except (DerivedDamaged, CorruptRecord) as error:  # this is how the libraries say that they cannot write, too
+        if before:
+            raise DerivedDamaged(str(error)) from error
+        raise StorageError(f"{str(error).splitlines()[0]}: see to the disk and run again") from error
     finally:
         reader.close()
+    return _write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
 
 
-def _chunk(reader: SegmentReader, passages: list[StoredPassage]) -> tuple[np.ndarray, np.ndarray]:
-    vectors = []
-    for stored in passages:
-        if stored.location is None:
-            raise CorruptRecord(f"{stored.passage.source}: no vectors")
-        vectors.append(reader.read(stored.location, stored.key).vector)
-    return np.array([stored.id for stored in passages], dtype=np.int64), np.stack(vectors)
+def _vectors(catalog: Catalog, reader: SegmentReader, ids: np.ndarray) -> np.ndarray:
+    """Of passages by rising ids, shape (n, dim). Raises `CorruptRecord`."""
+    records = [reader.read(location, key).vector for key, location in catalog.records(ids)]
+    if len(records) != len(ids):
+        raise CorruptRecord(f"{len(records)} vectors of {len(ids)} passages")
+    return np.stack(records)
 
 
-def _link(source: Path, target: Path) -> None:
-    """The files of a derived index by hard link, where the file system has them; tantivy's small JSON files,
-    which it rewrites, by copy."""
-    target.mkdir()
-    for path in source.iterdir():
-        if path.name.endswith(".lock"):
-            continue
-        if path.name.endswith(".json"):
-            shutil.copy2(path, target / path.name)
-        else:
-            link_or_copy(path, target / path.name)
+def _link(source: Path, target: Path, names: set[str]) -> None:
+    """Those of the files that were not written anew."""
+    for name in names:
+        if not (target / name).exists():
+            link_or_copy(source / name, target / name)
 
 
 def link_or_copy(path: Path, target: Path) -> None:
@@ -310,16 +358,35 @@ def link_or_copy(path: Path, target: Path) -> None:
         shutil.copy2(path, target)
 
 
-def _write_manifest(folder: Path, catalog: Catalog, number: int, recipe: Recipe) -> str:
-    """Flush every file, then the manifest that describes them, then the folders; its SHA-256."""
+def _write_manifest(
+    folder: Path,
+    catalog: Catalog,
+    number: int,
+    recipe: Recipe,
+    vectors: dense.Layout,
+    words: tuple[Part, ...],
+    known: Mapping[str, FileStamp],
+) -> str:
+    """Flush every file, then the manifest that describes them, then the folders; its SHA-256.
+
+    `known`: what the generation before says of files that this one may share with it.
+    """
     files = {}
     for part in ("dense", "lexical"):
         for path in sorted((folder / part).iterdir()):
             if not path.name.endswith(".lock"):
-                flush(path)
-                files[f"{part}/{path.name}"] = _stamp(path)
+                name = f"{part}/{path.name}"
+                files[name] = _stamp(path, known.get(name))
         flush(folder / part)
-    manifest = Manifest(generation=number, built_at=datetime.now(UTC), recipe=recipe, files=files, **catalog.counts())
+    manifest = Manifest(
+        generation=number,
+        built_at=datetime.now(UTC),
+        recipe=recipe,
+        dense=vectors,
+        lexical=words,
+        files=files,
+        **catalog.counts(),
+    )
     data = manifest.model_dump_json(indent=1).encode("utf-8")
     (folder / MANIFEST).write_bytes(data)
     for path in (folder / MANIFEST, folder, folder.parent, folder.parent.parent):
@@ -327,10 +394,25 @@ def _write_manifest(folder: Path, catalog: Catalog, number: int, recipe: Recipe)
     return hashlib.sha256(data).hexdigest()
 
 
-def _stamp(path: Path) -> FileStamp:
+def _stamp(path: Path, known: FileStamp | None) -> FileStamp:
+    """Of a file that is on the disk when this returns; `known`, if it is still that file."""
+    info = path.stat()
+    if known and info.st_nlink > 1 and _is_untouched(path, known):
+        return known
+    flush(path)
+    blocks = tuple(_block(path, number) for number in range(-(-info.st_size // _BLOCK)))
+    return FileStamp(size=info.st_size, ends=_ends(path), blocks=blocks, inode=info.st_ino, modified=info.st_mtime_ns)
+
+
+def _block(path: Path, number: int) -> str:
+    digest = hashlib.sha256()
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
-    return FileStamp(size=path.stat().st_size, sha256=digest, ends=_ends(path))
+        file.seek(number * _BLOCK)
+        left = _BLOCK
+        while left and (data := file.read(min(left, 2**20))):
+            digest.update(data)
+            left -= len(data)
+    return digest.hexdigest()
 
 
 def _ends(path: Path) -> str:

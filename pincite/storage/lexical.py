@@ -1,21 +1,32 @@
 """Words: tantivy. Derived; BM25 finds candidates here and is computed again, exactly, in `relevance`."""
 
+import json
 import re
+import shutil
 import unicodedata
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from itertools import count, islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tantivy
 
 from pincite.storage.derived import noticing_damage
+from pincite.storage.parts import Part, Stretch, capacity, plan
 
 ANALYZER = "NFKC, words, lower case, ASCII folding, English stems; no stop words removed"
 """Named in the manifest: an index made by another analyzer is refused."""
 
 _NAME = "pincite"
 _LONGEST_WORD = 250
+_TOLD = 256
+"""Passages between two reports of progress."""
+_META = "meta.json"
 _HEAP = 64_000_000
+_HEAP_EACH = 2_000
+_MOST_HEAP = 1_000_000_000
+"""Bytes in which passages are gathered: enough, as a rule, to make one segment of a part."""
 _FEW = 2_000
 """Passages that are named to tantivy one by one; of more, what is not allowed is taken out of what it finds."""
 _analyzer = (
@@ -52,12 +63,62 @@ def holds(text: str, phrase: str) -> bool:
     return re.search(before + re.escape(words) + after, folded(text)) is not None
 
 
-def build(folder: Path, passages: Iterable[tuple[int, str]]) -> None:
-    """Add (id, text) to the index in `folder`, or begin one there."""
+def build(
+    folder: Path,
+    before: tuple[Path, Sequence[Part]] | None,
+    gone: np.ndarray,
+    new: Stretch | None,
+    texts: Callable[[int, int], Iterator[tuple[int, str]]],
+    progress: Callable[[int, int], None] = lambda _done, _total: None,
+) -> tuple[Part, ...]:
+    """Write into `folder` what changes, and say of which parts the index then consists.
+
+    What stays of the folder and the parts `before` is linked by the caller, by the names in the parts.
+    `gone`: ids, int64, rising. `texts` gives id and text of every living passage from one id to another.
+    `progress` is told how many passages have been written, and of how many.
+
+    A part is a segment of tantivy's, or a few. Nothing is ever deleted in one, for its words would stay until
+    tantivy merges it, and be counted until then: a part that held what is gone is written again without it.
+    """
     folder.mkdir(exist_ok=True)
-    index = _open(folder)
+    source, parts = before or (folder, ())
+    living = sum(part.passages for part in parts) - len(gone) + (new.passages if new else 0)
+    planned = plan(parts, gone, new, most := capacity(living))
+    total = sum(one.passages for one in planned if not isinstance(one, Part))
+    done = count()
+    made: list[Part] = []
+    entries = _segments(source) if before else {}
+    for one in planned:
+        if isinstance(one, Part):
+            made.append(one)
+            continue
+        passages = _told(texts(one.first, one.last), done, total, progress)
+        portion = -(-one.passages // -(-one.passages // most))
+        while some := list(islice(passages, portion)):
+            part, written = _write_part(folder, some)
+            made.append(part)
+            entries |= written
+    progress(total, total)
+    _write_meta(folder, [entries[name] for part in made for name in sorted({Path(f).stem for f in part.files})])
+    return tuple(made)
+
+
+def _told(
+    passages: Iterator[tuple[int, str]], done: Iterator[int], total: int, progress: Callable[[int, int], None]
+) -> Iterator[tuple[int, str]]:
+    for passage in passages:
+        if (number := next(done)) % _TOLD == 0:
+            progress(number, total)
+        yield passage
+
+
+def _write_part(folder: Path, passages: Sequence[tuple[int, str]]) -> tuple[Part, dict[str, Any]]:
+    """Written on its own, in a folder that is emptied into `folder`; with what tantivy notes of its segments."""
+    making = folder / "making"
+    making.mkdir()
+    index = _open(making)
     # One thread: the same passages in the same order then make the same index.
-    writer = index.writer(heap_size=_HEAP, num_threads=1)
+    writer = index.writer(heap_size=min(_MOST_HEAP, max(_HEAP, _HEAP_EACH * len(passages))), num_threads=1)
     for id_, text in passages:
         document = tantivy.Document()
         document.add_integer("id", id_)
@@ -65,6 +126,25 @@ def build(folder: Path, passages: Iterable[tuple[int, str]]) -> None:
         writer.add_document(document)
     writer.commit()
     writer.wait_merging_threads()
+    segments = _segments(making)
+    files = sorted(path.name for path in making.iterdir() if path.stem in segments)
+    for name in files:
+        (making / name).rename(folder / name)
+    shutil.rmtree(making)
+    return Part(first=passages[0][0], last=passages[-1][0], passages=len(passages), files=tuple(files)), segments
+
+
+def _segments(folder: Path) -> dict[str, Any]:
+    """The stem of its files → what tantivy notes of a segment."""
+    noted = json.loads((folder / _META).read_text(encoding="utf-8"))["segments"]
+    return {segment["segment_id"].replace("-", ""): segment for segment in noted}
+
+
+def _write_meta(folder: Path, segments: Sequence[Any]) -> None:
+    """Tantivy's own list of segments: it counts terms over all of them, however they came together."""
+    _open(folder)  # begins an index without any
+    meta = json.loads((folder / _META).read_text(encoding="utf-8"))
+    (folder / _META).write_text(json.dumps(meta | {"segments": list(segments)}), encoding="utf-8")
 
 
 def _open(folder: Path) -> tantivy.Index:

@@ -74,7 +74,7 @@ def sync(
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
             difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
-            known = len(catalog.files())
+            known = catalog.counts()["documents"]
             _guard(difference, known, corpus, allow_removals)
             run = Run(settings, index, catalog, recipe, embedder, progress)
             difference, documents = run.read(difference, corpus, anew=rebuild)
@@ -91,7 +91,7 @@ def sync(
                 embedded,
                 catalog.generation,
                 time.monotonic() - started,
-                {source: entry for source, entry in ledger(catalog).items() if source in read},
+                ledger(catalog, read),
             )
 
 

@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import islice
 from pathlib import Path
 
+import numpy as np
+
 from pincite import embedding
 from pincite.embedding import Embedder
 from pincite.errors import Inaccessible, Unreadable
@@ -36,6 +38,8 @@ _BATCH = 256
 """Vector records between two commits: what a run that dies loses at most."""
 _ID_BLOCK = 4096
 _DEAD_SHARE = 0.3
+_VACATED = "vacated"
+"""What is dead in the segments, in bytes, at most: counting the living ones takes as long as the index is large."""
 
 
 class Run:
@@ -75,10 +79,13 @@ class Run:
             old_names = {new: old for old, new in difference.moved}
             replaced = (new.document.source for new in documents)
             gone = [*difference.removed, *(old_names.get(source, source) for source in replaced)]
-            # What is gone must be gone from the derived files too, so they are built anew.
-            anew = anew or bool(catalog.passage_ids(gone)) or self.is_altered()
+            anew = anew or not self.is_reusable()
             embedded = self._embed(self._unembedded(documents, gone, everything=anew))
-            self._commit(difference, documents, None if anew else catalog.generation)
+            try:
+                self._commit(difference, documents, gone, None if anew else catalog.generation)
+            except DerivedDamaged:  # what was to be shared or read again is not as it was written
+                embedded += self._embed(self._unembedded(documents, gone, everything=True))
+                self._commit(difference, documents, gone, None)
         generation.sweep(self._index, catalog.generation, set(catalog.committed_ends()))
         catalog.checkpoint()
         return embedded
@@ -204,12 +211,12 @@ class Run:
             leaving = self._catalog.passage_ids(gone)
             staying = (stored for stored in self._catalog.all_passages() if stored.id not in leaving)
             wanted |= {stored.key: stored.passage for stored in staying}
-        locations = self._catalog.locations()
         reader = SegmentReader(self._index.vectors)
 
         def is_sound(key: bytes) -> bool:
             try:
-                return key in locations and bool(reader.read(locations[key], key))
+                location = self._catalog.location(key)
+                return location is not None and bool(reader.read(location, key))
             except CorruptRecord:
                 return False
 
@@ -236,6 +243,7 @@ class Run:
                 writer.flush()
                 with self._catalog.writing():
                     self._catalog.put_vectors(placed)
+                    self._vacate(sum(location.length for _, location in placed))  # until a passage is there for each
                 done += len(batch)
                 self._progress("embed", done, len(keys))
         finally:
@@ -252,12 +260,16 @@ class Run:
                 self._catalog.touch(difference.states.values())
                 self._catalog.put_skipped(difference.skipped, difference.failed)
 
-    def _commit(self, difference: Difference, documents: Sequence[NewDocument], previous: int | None) -> None:
-        """The one transaction that makes the new state the current one."""
+    def _commit(
+        self, difference: Difference, documents: Sequence[NewDocument], gone: Sequence[str], previous: int | None
+    ) -> None:
+        """The one transaction that makes the new state the current one; `gone`: whose passages go."""
         self._progress("commit", 0, 0)
         catalog = self._catalog
+        gone_ids = np.sort(np.fromiter(catalog.passage_ids(gone), dtype=np.int64))
         number = catalog.reserve("next_generation")
         with catalog.writing():
+            self._vacate(catalog.record_bytes(gone_ids.tolist()))
             for source in difference.removed:
                 catalog.remove_document(source)
             for old, new in difference.moved:
@@ -267,7 +279,9 @@ class Run:
                 catalog.put_document(document)
             catalog.put_skipped(difference.skipped, difference.failed)
             self._compact()
-            manifest_sha256 = generation.build(self._index, catalog, number, self._recipe, previous, self._progress)
+            manifest_sha256 = generation.build(
+                self._index, catalog, number, self._recipe, previous, gone_ids, self._progress
+            )
             catalog.set_meta("generation", str(number))
             catalog.set_meta("manifest", manifest_sha256)
             catalog.set_meta("recipe", self._recipe.model_dump_json())
@@ -286,30 +300,37 @@ class Run:
     def is_readable(self) -> bool:
         """Whether the current generation is, byte for byte, as it was written, and can be opened."""
         folder = self._index.generation(self._catalog.generation)
-        if not self.is_intact() or self.is_altered():
-            return False
         try:
-            generation.open_generation(folder)
+            return (
+                self.is_intact()
+                and not generation.altered_files(folder, generation.read_manifest(folder))
+                and bool(generation.open_generation(folder))
+            )
         except DerivedDamaged:
             return False
-        return True
 
-    def is_altered(self) -> bool:
-        """Whether any byte of the current generation's files is not as it was written."""
+    def is_reusable(self) -> bool:
+        """Whether the next generation may share the current one's files."""
         folder = self._index.generation(self._catalog.generation)
-        return bool(generation.altered_files(folder, generation.read_manifest(folder)))
+        return generation.is_reusable(folder, generation.read_manifest(folder))
+
+    def _vacate(self, size: int) -> None:
+        """Note that so many bytes of records may be dead. Within `writing`."""
+        self._catalog.set_meta(_VACATED, str(int(self._catalog.meta(_VACATED) or 0) + size))
 
     def _compact(self) -> None:
         """Copy what lives out of segments that are mostly dead; the sweeper deletes the old ones."""
         catalog, folder = self._catalog, self._index.vectors
         for number in generation.short_segments(self._index, catalog):  # what lived there was embedded again
             catalog.remove_vectors(catalog.dead_keys(number))
+        sizes = {
+            number: vectors.segment_path(folder, number).stat().st_size for number in vectors.segment_numbers(folder)
+        }
+        if int(catalog.meta(_VACATED) or 0) < _DEAD_SHARE * min(sizes.values(), default=0):
+            return  # not even one of them can be that wasteful
         live = catalog.live_bytes()
-        wasteful = [
-            number
-            for number in vectors.segment_numbers(folder)
-            if live.get(number, 0) < (1 - _DEAD_SHARE) * vectors.segment_path(folder, number).stat().st_size
-        ]
+        catalog.set_meta(_VACATED, str(sum(sizes.values()) - sum(live.values())))
+        wasteful = [number for number, size in sizes.items() if live.get(number, 0) < (1 - _DEAD_SHARE) * size]
         if not wasteful:
             return
         writer = SegmentWriter(folder, catalog.committed_ends())

@@ -1,0 +1,196 @@
+"""Syncs of a large index: without a change, and of one document, to the first answer from it.
+
+    python -m benchmarks.sync FOLDER [--passages 100000] [--a-file 10] [--rounds 3] [--json FILE]
+
+FOLDER gets a corpus and an index of it, and is used again where it holds one of that size. No model makes a large
+index in reasonable time: its texts are passages of the sample corpus, drawn with replacement, and its vectors are
+those of two of them mixed, with noise. The files, the catalog, the segments and all derived files are real, and
+so are the syncs: reading, model and all. Written bytes are those of new or grown files and of the system's count.
+"""
+
+import argparse
+import hashlib
+import json
+import os
+import platform
+import re
+import resource
+import shutil
+import statistics
+import time
+from collections.abc import Callable, Iterator
+from importlib.metadata import version
+from pathlib import Path
+
+import numpy as np
+
+from benchmarks.embedding import passages_of, processor
+from pincite import embedding, reading
+from pincite.search import Searcher
+from pincite.settings import Settings
+from pincite.storage import Catalog, FileState, IndexFolder, NewDocument, NewPassage, Recipe, Record, SegmentWriter
+from pincite.storage.catalog import create, peek
+from pincite.storage.generation import open_generation
+from pincite.sync import sync
+from pincite.sync.difference import Difference
+from pincite.sync.run import Run
+from pincite.types import Document, Passage
+
+_AT_ONCE = 200
+"""Files between two commits of their vectors."""
+
+
+def build(settings: Settings, count: int, a_file: int, embedder: embedding.Embedder) -> None:
+    """Write the files and index them."""
+    real = passages_of(Path("corpus"), embedder)
+    made = dict(embedder.embed_passages(real))
+    index = IndexFolder(settings.index)
+    with index.writer():
+        create(index.path, settings.corpus.resolve())
+        with Catalog(index.path, writable=True) as catalog:
+            run = Run(settings, index, catalog, Recipe.of(settings), embedder)
+            documents = _documents(settings, count // a_file, a_file, real, made, index, catalog)
+            run.apply(Difference(), list(documents), anew=True)
+
+
+def _documents(
+    settings: Settings,
+    files: int,
+    a_file: int,
+    real: list[Passage],
+    made: dict[int, embedding.Embedding],
+    index: IndexFolder,
+    catalog: Catalog,
+) -> Iterator[NewDocument]:
+    rng = np.random.default_rng(0)
+    reader = reading.reader_name("a.md")
+    first = catalog.reserve("next_passage", files * a_file)
+    writer = SegmentWriter(index.vectors, {})
+    placed = []
+    for number in range(files):
+        source = f"{number // 1000:04}/{number:07}.md"
+        drawn = rng.integers(0, len(real), a_file)
+        text, spans = "", []
+        for row in drawn:
+            spans.append((len(text), len(text) + len(real[row].text)))
+            text += f"{real[row].text}\n\n"
+        path = settings.corpus / source
+        path.parent.mkdir(parents=True, exist_ok=True)
+        data = text.encode()
+        path.write_bytes(data)
+        info = path.stat()
+        sha256 = hashlib.sha256(data).hexdigest()
+        state = FileState(source, info.st_size, info.st_mtime_ns, info.st_mtime_ns + 3 * 10**9, sha256, reader)
+        new = []
+        for place, (row, (start, end)) in enumerate(zip(drawn, spans, strict=True)):
+            own = made[int(row)]
+            mixed = own.vector + 0.5 * made[int(rng.integers(0, len(real)))].vector
+            mixed = mixed + rng.standard_normal(len(mixed)).astype(np.float32) * (0.3 / len(mixed) ** 0.5)
+            key = hashlib.sha256(f"{number} {place}".encode()).digest()
+            vector = mixed / np.linalg.norm(mixed)
+            placed.append((key, writer.append(Record(key, vector, own.tokens, own.sentences))))
+            passage = Passage(source, start, end, text[start:end], "", (), None, real[row].sentences)
+            new.append(NewPassage(first + number * a_file + place, passage, key))
+        if number % _AT_ONCE == 0 or number == files - 1:
+            writer.flush()
+            with catalog.writing():
+                catalog.put_vectors(placed)
+            placed = []
+        yield NewDocument(Document(source, "", "text/markdown", sha256, text, reader=reader), state, new)
+    writer.close()
+
+
+def written(folder: Path) -> dict[tuple[int, int], int]:
+    """Every file by what it is, and its size."""
+    return {
+        (info.st_dev, info.st_ino): info.st_size
+        for at, _, names in os.walk(folder)
+        for name in names
+        for info in [(Path(at) / name).stat()]
+    }
+
+
+def output_bytes() -> int | None:
+    """What this process has had written to disks, where the system counts it."""
+    try:
+        return int(re.findall(r"^write_bytes: (\d+)", Path("/proc/self/io").read_text(), re.MULTILINE)[0])
+    except (OSError, IndexError):
+        return None
+
+
+def anonymous_megabytes() -> float | None:
+    """Resident memory that is not files, where the system counts it."""
+    try:
+        return int(re.findall(r"^RssAnon:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)[0]) / 1024
+    except (OSError, IndexError):
+        return None
+
+
+def timed(work: Callable[[], object]) -> dict[str, float]:
+    """Seconds by the clock and of the processor."""
+    wall, used = time.perf_counter(), time.process_time()
+    work()
+    return {"seconds": round(time.perf_counter() - wall, 3), "cpu": round(time.process_time() - used, 3)}
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--passages", type=int, default=100_000)
+    parser.add_argument("--a-file", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+    settings = Settings(corpus=arguments.folder / "corpus", index=arguments.folder / "index")
+    embedder = embedding.open_embedder(embedding.find(settings.model.name))
+    report: dict[str, object] = {
+        "machine": processor(),
+        "cores": os.cpu_count(),
+        "load": os.getloadavg()[0],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in ("faiss-cpu", "tantivy", "numpy")},
+        "passages": arguments.passages,
+        "files": arguments.passages // arguments.a_file,
+    }
+    if peek(settings.index, "generation") in ("", "0"):  # nothing there, or what a run left that was ended
+        shutil.rmtree(arguments.folder, ignore_errors=True)
+        report["build"] = timed(lambda: build(settings, arguments.passages, arguments.a_file, embedder))
+    index = IndexFolder(settings.index)
+    report["no change"] = [timed(lambda: sync(settings, embedder=embedder)) for _ in range(arguments.rounds)]
+    searcher = Searcher(settings, embedder)
+    changes = []
+    for number in range(arguments.rounds):
+        path = settings.corpus / "0000" / f"{number:07}.md"
+        word = f"xyzzyq{time.time_ns()}q"
+
+        def change(path: Path = path, word: str = word) -> None:
+            path.write_text(f"The word of today is {word}.\n\n{path.read_text()}")
+            sync(settings, embedder=embedder)
+            assert any(word in hit.passage.text for hit in searcher.search(word).hits)
+
+        before, output = written(settings.index), output_bytes()
+        entry: dict[str, object] = {**timed(change)}
+        after, now = written(settings.index), output_bytes()
+        entry["megabytes of files"] = sum(max(0, after[file] - before.get(file, 0)) for file in after) / 1e6
+        entry["megabytes output"] = None if output is None or now is None else (now - output) / 1e6
+        changes.append(entry)
+    report["one document"] = changes
+    with Catalog(settings.index) as catalog:
+        opened = open_generation(index.generation(catalog.generation))
+    report["dense"] = opened.manifest.dense.model_dump(exclude={"parts"})
+    report["parts"] = {"dense": len(opened.manifest.dense.parts), "lexical": len(opened.manifest.lexical)}
+    report["questions ms"] = statistics.median(
+        searcher.search(f"what is said of {word}?").milliseconds for word in ("ketamine", "law", "heart", "age") * 5
+    )
+    report["anonymous MB"] = anonymous_megabytes()
+    report["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    report["disk MB"] = index.bytes() / 1e6
+    told = json.dumps(report, indent=1)
+    print(told)
+    if arguments.json:
+        arguments.json.write_text(told)
+
+
+if __name__ == "__main__":
+    main()

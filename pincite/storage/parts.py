@@ -1,0 +1,76 @@
+"""Parts: a derived index is cut into stretches of passage ids, so that a change makes anew only what it touches.
+
+A part's files are written once and shared from generation to generation. New passages become a part
+of their own, and take small neighbours into it, so that there are never many.
+"""
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict
+
+_SMALLEST_CAPACITY = 16_384
+_MOST_FULL = 64
+"""Parts that are full; where there are more passages, the parts are larger."""
+_ABSORBED = 2
+"""What is written takes in a neighbour that has up to so many times its passages."""
+
+
+class Stretch(BaseModel):
+    """Passages with neighbouring ids, `first` and `last` among them, that are to be written together."""
+
+    model_config = ConfigDict(frozen=True)
+    first: int
+    last: int
+    passages: int
+
+
+class Part(Stretch):
+    """A stretch that was written."""
+
+    files: tuple[str, ...]
+
+
+def capacity(passages: int) -> int:
+    """Passages that a part of an index of so many holds at most: what a change of one costs."""
+    return max(_SMALLEST_CAPACITY, passages // _MOST_FULL)
+
+
+def plan(
+    parts: Sequence[Part], gone: np.ndarray, new: Stretch | None, most: int, tolerated: float = 0
+) -> list[Part | Stretch]:
+    """The parts that stay and the stretches to be written, in order of id.
+
+    `gone`: ids, int64, rising. A part that lost up to the share `tolerated` of its passages stays.
+    """
+    planned: list[Part | Stretch] = []
+    for stretch in (*parts, *([new] if new else [])):
+        lost = count_within(gone, stretch)
+        is_kept = isinstance(stretch, Part) and lost <= tolerated * stretch.passages
+        if lost < stretch.passages:
+            left = stretch.passages - lost
+            planned.append(stretch if is_kept else Stretch(first=stretch.first, last=stretch.last, passages=left))
+        while len(planned) > 1 and _belong_together(planned[-2], planned[-1], most):
+            second, first = planned.pop(), planned.pop()
+            planned.append(Stretch(first=first.first, last=second.last, passages=first.passages + second.passages))
+    return planned
+
+
+def _belong_together(first: Stretch, second: Stretch, most: int) -> bool:
+    """Whether one of them is to be written anyway, and the other one small enough beside it."""
+    if first.passages + second.passages > most:
+        return False
+    written = [one.passages for one in (first, second) if not isinstance(one, Part)]
+    kept = [one.passages for one in (first, second) if isinstance(one, Part)]
+    return bool(written) and all(one <= _ABSORBED * written[0] for one in kept)
+
+
+def count_within(ids: np.ndarray, stretch: Stretch) -> int:
+    """How many of the rising `ids` lie in the stretch."""
+    return int(np.searchsorted(ids, stretch.last, "right") - np.searchsorted(ids, stretch.first, "left"))
+
+
+def portions(ids: np.ndarray, most: int) -> Iterator[np.ndarray]:
+    """`ids` in as few portions of like size as hold at most so many each."""
+    if len(ids):
+        yield from np.array_split(ids, -(-len(ids) // most))

@@ -1,0 +1,374 @@
+"""Parts: what a sync of a derived index writes, and that it then answers as one that was built anew."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import faiss
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
+
+from pincite.storage import dense, lexical
+from pincite.storage.derived import DerivedDamaged
+from pincite.storage.generation import _link
+from pincite.storage.parts import Part, Stretch, count_within, plan, portions
+
+DIM = 24
+WORDS = ["heron", "zebra", "owl", "night", "river", "grass", "fish", "moon", "reed", "stone"]
+
+
+def part(first: int, last: int, passages: int) -> Part:
+    return Part(first=first, last=last, passages=passages, files=(f"{first}",))
+
+
+def stretch(first: int, last: int, passages: int) -> Stretch:
+    return Stretch(first=first, last=last, passages=passages)
+
+
+def ids(*values: int) -> np.ndarray:
+    return np.array(values, dtype=np.int64)
+
+
+# The plan
+
+
+@pytest.mark.parametrize(
+    ("parts", "gone", "new", "planned"),
+    [
+        ([], ids(), stretch(1, 9, 9), [stretch(1, 9, 9)]),
+        # What is much larger stays, and what is as small is taken in.
+        ([part(1, 90, 90)], ids(), stretch(91, 93, 3), [part(1, 90, 90), stretch(91, 93, 3)]),
+        ([part(1, 90, 90), part(91, 93, 3)], ids(), stretch(94, 95, 2), [part(1, 90, 90), stretch(91, 95, 5)]),
+        # Only the part that held what is gone is written again, without it.
+        (
+            [part(1, 80, 80), part(81, 119, 39), part(120, 199, 80)],
+            ids(90, 91),
+            None,
+            [part(1, 80, 80), stretch(81, 119, 37), part(120, 199, 80)],
+        ),
+        # A part of which nothing is left goes, and nothing is left of an index of nothing.
+        ([part(1, 60, 60), part(61, 62, 2)], ids(61, 62), None, [part(1, 60, 60)]),
+        ([part(1, 2, 2)], ids(1, 2), None, []),
+        # Ids that nobody has are no matter.
+        ([part(1, 60, 30)], ids(77), None, [part(1, 60, 30)]),
+    ],
+)
+def test_only_what_is_touched_is_written(
+    parts: list[Part], gone: np.ndarray, new: Stretch | None, planned: list[Part | Stretch]
+) -> None:
+    assert plan(parts, gone, new, 100) == planned
+
+
+def test_a_part_stays_that_lost_no_more_than_is_tolerated() -> None:
+    assert plan([part(1, 10, 10)], ids(3), None, 100, 0.1) == [part(1, 10, 10)]
+    assert plan([part(1, 10, 10)], ids(3, 4), None, 100, 0.1) == [stretch(1, 10, 8)]
+
+
+@hypothesis_settings(deadline=None)
+@given(st.lists(st.integers(1, 40), min_size=1, max_size=60))
+def test_there_are_never_many_small_parts_however_an_index_grows(added: list[int]) -> None:
+    parts: list[Part] = []
+    after = 0
+    for count in added:
+        planned = plan(parts, ids(), stretch(after + 1, after + count, count), 100)
+        after += count
+        parts = [one if isinstance(one, Part) else part(one.first, one.last, one.passages) for one in planned]
+        assert sum(one.passages for one in parts) == after
+        assert all(one.last < other.first for one, other in zip(parts, parts[1:], strict=False))
+        assert all(one.passages <= 100 for one in parts)
+        small = [one.passages for one in parts if one.passages < 100 / 3]
+        assert len(small) <= 8, small
+
+
+@hypothesis_settings(deadline=None)
+@given(st.integers(1, 500), st.integers(1, 60))
+def test_portions_hold_all_in_order_and_none_too_many(count: int, most: int) -> None:
+    found = list(portions(np.arange(count), most))
+    assert np.concatenate(found).tolist() == list(range(count))
+    assert len(found) == -(-count // most)
+    assert max(map(len, found)) <= most
+
+
+# What is built
+
+Kept = dict[int, tuple[np.ndarray, str]]
+"""Id → unit vector as it is stored, and text."""
+
+
+def passage(id_: int) -> tuple[np.ndarray, str]:
+    rng = np.random.default_rng(id_)
+    vector = rng.standard_normal(DIM) + 2 * np.eye(DIM)[id_ % 5]
+    vector = (vector / np.linalg.norm(vector)).astype(np.float16).astype(np.float32)
+    return vector, " ".join([*rng.choice(WORDS, rng.integers(1, 6)), f"word{id_}x"])
+
+
+class Derived:
+    """Both indexes over some passages, from generation to generation, as a sync has them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.kept: Kept = {}
+        self.next = 1
+        self.number = 0
+        self.layout: dense.Layout | None = None
+        self.words: tuple[Part, ...] = ()
+
+    @property
+    def current(self) -> Path:
+        return self.folder / str(self.number)
+
+    def sync(self, gone: Sequence[int], added: int) -> None:
+        before = self.current
+        for id_ in gone:
+            del self.kept[id_]
+        new = ids(*range(self.next, self.next + added))
+        self.kept |= {int(id_): passage(int(id_)) for id_ in new}
+        self.next += added
+        self.number += 1
+        self.current.mkdir()
+        lost = np.sort(ids(*gone))
+        coming = stretch(int(new[0]), int(new[-1]), added) if added else None
+        known = self.layout is not None
+        words = lexical.build(
+            self.current / "lexical", (before / "lexical", self.words) if known else None, lost, coming, self.texts
+        )
+        was = (before / "dense", self.layout) if self.layout else None
+        layout = dense.build(self.current / "dense", was, lost, new, self.read)
+        if known:
+            _link(before / "lexical", self.current / "lexical", {name for one in words for name in one.files})
+            _link(before / "dense", self.current / "dense", layout.files)
+        self.layout, self.words = layout, words
+
+    def texts(self, first: int, last: int) -> Iterator[tuple[int, str]]:
+        return ((id_, self.kept[id_][1]) for id_ in sorted(self.kept) if first <= id_ <= last)
+
+    def read(self, wanted: np.ndarray) -> np.ndarray:
+        return np.stack([self.kept[int(id_)][0] for id_ in wanted])
+
+    @property
+    def dense(self) -> dense.DenseIndex:
+        assert self.layout is not None
+        return dense.DenseIndex(self.current / "dense", self.layout)
+
+    @property
+    def lexical(self) -> lexical.LexicalIndex:
+        return lexical.LexicalIndex(self.current / "lexical")
+
+    def exact(self, question: np.ndarray, allowed: Sequence[int]) -> np.ndarray:
+        """The cosines of all that are allowed, the highest first."""
+        return -np.sort(-np.array([self.kept[id_][0] @ question for id_ in allowed]))
+
+
+def question(seed: int) -> np.ndarray:
+    vector = np.random.default_rng(10_000 + seed).standard_normal(DIM).astype(np.float32)
+    return vector / np.linalg.norm(vector)
+
+
+def assert_as_one_built_anew(derived: Derived) -> None:
+    living = sorted(derived.kept)
+    vectors, words = derived.dense, derived.lexical
+    assert (len(vectors), vectors.ids.tolist(), len(words)) == (len(living), living, len(living))
+    for seed in range(3):
+        asked = question(seed)
+        found = vectors.search(asked, len(living) + 5)
+        assert sorted(found) == living  # asked for all of them, all are found, the dead never
+        cosines = np.array([derived.kept[id_][0] @ asked for id_ in found])
+        assert cosines == pytest.approx(derived.exact(asked, living), abs=1e-5)
+        allowed = living[seed :: seed + 2]
+        best = vectors.search(asked, 4, ids(*allowed))
+        assert {*best} <= {*allowed}
+        assert len(best) == min(4, len(allowed))
+    for word in WORDS:
+        holding = [id_ for id_ in living if word in derived.kept[id_][1].split()]
+        (term,) = lexical.terms(word)
+        assert words.frequency(term) == len(holding)
+        assert words.holding([term]).tolist() == holding
+
+
+class Growing(RuleBasedStateMachine):
+    """Passages come and go in any order. Thresholds are low, so that bases come and go with them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.thresholds = pytest.MonkeyPatch()
+        self.thresholds.setattr(dense, "EXACT", 40)
+        self.thresholds.setattr("pincite.storage.parts._SMALLEST_CAPACITY", 16)
+        self.place = tempfile.TemporaryDirectory()
+        self.derived = Derived(Path(self.place.name))
+        self.derived.sync([], 12)
+
+    def teardown(self) -> None:
+        self.thresholds.undo()
+        self.place.cleanup()
+
+    @rule(data=st.data(), added=st.integers(0, 30), share=st.floats(0, 0.6))
+    def change(self, data: st.DataObject, added: int, share: float) -> None:
+        living = sorted(self.derived.kept)
+        seed = data.draw(st.integers(0, 99))
+        gone = np.random.default_rng(seed).permutation(living)[: int(share * len(living))]
+        if added + len(living) - len(gone):
+            self.derived.sync([int(id_) for id_ in gone], added)
+
+    @invariant()
+    def is_as_one_built_anew(self) -> None:
+        assert_as_one_built_anew(self.derived)
+
+
+TestGrowing = Growing.TestCase
+TestGrowing.pytestmark = pytest.mark.slow  # type: ignore[attr-defined]
+TestGrowing.settings = hypothesis_settings(max_examples=12, stateful_step_count=8, deadline=None)
+
+
+@pytest.fixture
+def derived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Derived:
+    """400 passages with a base."""
+    monkeypatch.setattr(dense, "EXACT", 200)
+    monkeypatch.setattr("pincite.storage.parts._SMALLEST_CAPACITY", 50)
+    made = Derived(tmp_path)
+    made.sync([], 400)
+    return made
+
+
+def inodes(folder: Path) -> dict[str, int]:
+    kept = {path.name: path.stat().st_ino for path in folder.iterdir() if path.suffix in (".faiss", ".term", ".pos")}
+    return dict(sorted(kept.items()))
+
+
+def test_a_base_finds_what_exact_search_finds(derived: Derived) -> None:
+    assert derived.layout is not None
+    base = derived.layout.base
+    assert base is not None
+    assert (base.passages, derived.layout.parts, base.lists) == (400, (), 80)
+    assert base.recall >= dense.RECALL
+    assert base.probes < base.lists
+    opened = derived.dense
+    kept = sorted(derived.kept)
+    shares = []
+    for seed in range(100):
+        wanted = derived.exact(question(seed), kept)[:10]
+        found = [derived.kept[id_][0] @ question(seed) for id_ in opened.search(question(seed), 10)]
+        shares.append(float(np.mean(np.array(found) >= wanted[-1] - 1e-5)))
+        assert found == sorted(found, reverse=True)
+    assert np.mean(shares) >= 0.9  # questions that have nothing to do with any passage are the hardest
+
+
+def test_the_same_passages_make_the_same_base(derived: Derived, tmp_path: Path) -> None:
+    (tmp_path / "other").mkdir()
+    other = Derived(tmp_path / "other")
+    other.sync([], 400)
+    assert other.layout == derived.layout
+    assert [other.dense.search(question(n), 20) for n in range(20)] == [
+        derived.dense.search(question(n), 20) for n in range(20)
+    ]
+
+
+def test_a_small_change_shares_the_base_and_all_segments_but_one(derived: Derived) -> None:
+    before, words = inodes(derived.current / "dense"), inodes(derived.current / "lexical")
+    assert derived.layout is not None
+    base = derived.layout.base
+    derived.sync([7, 8], 2)
+    after, now = inodes(derived.current / "dense"), inodes(derived.current / "lexical")
+    assert (derived.layout.base, derived.layout.dead) == (base, 2)
+    assert {**after, **before} == after
+    assert set(after) - set(before) == {"000000401-000000402.faiss"}
+    assert len({*words.items()} & {*now.items()}) == len(words) - 2  # two files of the one segment that held them
+    assert np.load(derived.current / "dense" / dense.DEAD).tolist() == [7, 8]
+    assert_as_one_built_anew(derived)
+
+
+def test_past_a_tenth_base_and_parts_become_one(derived: Derived) -> None:
+    derived.sync([*range(1, 21)], 20)  # 20 dead and 20 beside: exactly a tenth
+    assert derived.layout is not None
+    assert derived.layout.base is not None
+    assert (derived.layout.base.passages, derived.layout.dead) == (400, 20)
+    learnt = derived.layout.base.learnt_for
+    derived.sync([21], 0)
+    assert (derived.layout.base.passages, derived.layout.base.first, derived.layout.dead) == (399, 22, 0)
+    assert derived.layout.base.learnt_for == learnt == 400  # the centroids stay
+    assert_as_one_built_anew(derived)
+
+
+def test_centroids_are_learnt_again_when_an_index_has_doubled(derived: Derived) -> None:
+    derived.sync([], 401)
+    assert derived.layout is not None
+    assert derived.layout.base is not None
+    assert (derived.layout.base.learnt_for, derived.layout.base.lists) == (801, 112)
+    derived.sync([*range(1, 702)], 0)  # and what has become small has no base
+    assert derived.layout.base is None
+    assert_as_one_built_anew(derived)
+
+
+def test_a_base_that_is_not_as_it_was_written_is_not_copied(derived: Derived) -> None:
+    assert derived.layout is not None
+    layout, before = derived.layout, derived.current
+    gone = ids(*range(1, 60))
+    for id_ in gone:
+        del derived.kept[int(id_)]
+    read: list[int] = []
+
+    def reading(wanted: np.ndarray) -> np.ndarray:
+        read.extend(wanted.tolist())
+        return derived.read(wanted)
+
+    made = dense.build(derived.folder / "new", (before / "dense", layout), gone, ids(), reading, lambda: False)
+    assert made.base is not None
+    assert {*read} == {*derived.kept}  # all of it from the vectors themselves
+    assert made.base.learnt_for == 341
+
+
+@pytest.mark.parametrize("name", [dense.BASE, dense.DEAD, "000000401-000000402.faiss"])
+def test_a_file_of_vectors_that_is_missing_or_another_ones_is_noticed(derived: Derived, name: str) -> None:
+    derived.sync([7], 2)
+    path = derived.current / "dense" / name
+    path.unlink()
+    with pytest.raises(DerivedDamaged):
+        _ = derived.dense
+    if name == dense.DEAD:
+        np.save(path, ids(7, 8), allow_pickle=False)
+    else:
+        index = faiss.index_factory(DIM, "IDMap,SQfp16", faiss.METRIC_INNER_PRODUCT)
+        index.add_with_ids(np.ones((3, DIM), np.float32), ids(1, 2, 3))
+        faiss.write_index(index, str(path))
+    with pytest.raises(DerivedDamaged):
+        _ = derived.dense
+
+
+def test_words_that_are_gone_are_in_no_file(derived: Derived) -> None:
+    derived.sync([33, 34, 399], 1)
+    held = b"".join(path.read_bytes() for path in (derived.current / "lexical").iterdir())
+    assert b"word33x" not in held
+    assert b"word399x" not in held
+    assert count_within(ids(33, 34, 399), derived.words[0]) == 2
+
+
+def test_many_segments_score_as_one(derived: Derived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    derived.sync([3, 99], 5)
+    monkeypatch.setattr("pincite.storage.parts._SMALLEST_CAPACITY", 1000)
+    whole = lexical.build(tmp_path / "whole", None, ids(), stretch(1, 500, len(derived.kept)), derived.texts)
+    assert (len(whole), len(derived.words) > 5) == (1, True)
+    one, many = lexical.LexicalIndex(tmp_path / "whole"), derived.lexical
+    for words in (["heron"], ["zebra", "night", "moon"], lexical.terms("stone reed river grass")):
+        assert {*many.search(words, 500)} == {*one.search(words, 500)}
+        assert many.frequency(words[0]) == one.frequency(words[0])
+
+
+# What FAISS does not do, and why files are never changed in place
+
+
+def test_an_index_that_is_memory_mapped_takes_nothing_out(derived: Derived) -> None:
+    change = (
+        "import faiss, sys, numpy as np\n"
+        "index = faiss.read_index(sys.argv[1], faiss.IO_FLAG_MMAP_IFC)\n"
+        "index.remove_ids(faiss.IDSelectorBatch(np.array([1])))"
+    )
+    path = derived.current / "dense" / dense.BASE
+    before = path.read_bytes()
+    done = subprocess.run([sys.executable, "-c", change, str(path)], capture_output=True, check=False)
+    assert done.returncode != 0  # an exception with one kind of map, the end of the process with the other
+    assert path.read_bytes() == before
