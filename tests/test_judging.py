@@ -2,6 +2,7 @@
 
 import json
 import multiprocessing
+import resource
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -203,6 +204,25 @@ def test_a_damaged_file_is_named_and_not_written_to(tmp_path: Path) -> None:
         with pytest.raises(JudgementError, match=r"own\.jsonl, line 1: id: Input should be a valid string"):
             act()
     assert judged.file.read_text(encoding="utf-8") == '{"id": 1}\n'
+
+
+def test_half_a_line_on_a_full_disk_is_taken_back(tmp_path: Path) -> None:
+    """Otherwise no judgement could be read until somebody mends the file by hand."""
+    judged = own(tmp_path)
+    judged.grade(QUESTION, A, 2)
+    before = judged.file.read_bytes()
+
+    def judge_on_a_full_disk() -> None:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, len(before) + 100))
+        with pytest.raises(JudgementError, match="own.jsonl: cannot be written"):
+            judged.grade("when is the range largest", B, 2)
+
+    child = multiprocessing.get_context("fork").Process(target=judge_on_a_full_disk)
+    child.start()
+    child.join()
+    assert (child.exitcode, judged.file.read_bytes()) == (0, before)
+    judged.grade("when is the range largest", B, 2)
+    assert [line["question"] for line in lines(judged)] == [QUESTION, "when is the range largest"]
 
 
 def test_what_is_judged_here_is_found_by_the_evaluation(tmp_path: Path) -> None:

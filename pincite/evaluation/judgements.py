@@ -194,7 +194,7 @@ def update(judge: Callable[[Mapping[str, Judgement]], Iterable[Judgement]], file
         raise JudgementError(f"{file}: is a folder: name a .jsonl file in it")
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
-        with file.open("a+b") as out:
+        with file.open("a+b", buffering=0) as out:  # what cannot be written is not kept for when it is closed
             fcntl.flock(out, fcntl.LOCK_EX)  # given back when the file is closed, or its process dies
             out.seek(0)
             before = out.read()
@@ -202,8 +202,10 @@ def update(judge: Callable[[Mapping[str, Judgement]], Iterable[Judgement]], file
             new = [j for j in judge(known) if j.id not in known or known[j.id].model_copy(update={"at": j.at}) != j]
             lines = [json.dumps(judgement.model_dump(mode="json"), ensure_ascii=False) + "\n" for judgement in new]
             first = "\n" if lines and before and not before.endswith(b"\n") else ""
-            out.write((first + "".join(lines)).encode())
-            out.flush()
+            data = (first + "".join(lines)).encode()
+            if out.write(data) < len(data):
+                out.truncate(len(before))  # half a line would keep all others from being read
+                raise JudgementError(f"{file}: cannot be written (no room for a line): see to the disk")
             os.fsync(out.fileno())
     except OSError as error:
         raise JudgementError(f"{file}: cannot be written ({error.strerror})") from error
