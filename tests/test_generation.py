@@ -1,5 +1,6 @@
 """Generations: what is derived is shared, swept, checked when it is opened, and made again when damaged."""
 
+import errno
 import hashlib
 import json
 import os
@@ -179,6 +180,26 @@ def test_a_sync_that_only_moves_links_every_derived_file(animals: Settings, embe
     renamed = json.loads(json.dumps(old).replace("zebra.md", "birds/zebra.md"))
     for found, wanted in zip(answers(animals, embedder), renamed, strict=True):
         assert found == wanted
+
+
+def test_a_file_system_without_hard_links_gets_copies(
+    animals: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(_source: Path, _target: Path) -> None:  # what FAT says
+        raise PermissionError(errno.EPERM, "Operation not permitted")
+
+    before, old = current(animals), inodes(current(animals))
+    held = {name: (before / name).read_bytes() for name in old}
+    monkeypatch.setattr("os.link", refuse)
+    (animals.corpus / "zebra.md").rename(animals.corpus / "birds" / "zebra.md")
+    assert sync(animals, embedder=embedder).generation == 2
+
+    assert {name: (current(animals) / name).read_bytes() for name in held} == held
+    assert not set(inodes(current(animals)).values()) & set(old.values())
+    write(animals.corpus, {"crane.md": "# The crane\n\nCranes dance in the marsh.\n"})
+    assert sync(animals, embedder=embedder).difference.added == ["crane.md"]
+    assert examine(animals).problems == []
+    assert Searcher(animals, embedder).search("who dances?").hits[0].passage.source == "crane.md"
 
 
 def test_a_sync_that_only_adds_appends_and_ranks_as_if_built_anew(

@@ -214,7 +214,7 @@ def test_half_a_line_on_a_full_disk_is_taken_back(tmp_path: Path) -> None:
 
     def judge_on_a_full_disk() -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (len(before) + 100, len(before) + 100))
-        with pytest.raises(JudgementError, match="own.jsonl: cannot be written"):
+        with pytest.raises(JudgementError, match=r"own\.jsonl: cannot be written"):
             judged.grade("when is the range largest", B, 2)
 
     child = multiprocessing.get_context("fork").Process(target=judge_on_a_full_disk)

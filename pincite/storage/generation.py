@@ -290,7 +290,8 @@ def _chunk(reader: SegmentReader, passages: list[StoredPassage]) -> tuple[np.nda
 
 
 def _link(source: Path, target: Path) -> None:
-    """The files of a derived index by hard link; tantivy's small JSON files, which it rewrites, by copy."""
+    """The files of a derived index by hard link, where the file system has them; tantivy's small JSON files,
+    which it rewrites, by copy."""
     target.mkdir()
     for path in source.iterdir():
         if path.name.endswith(".lock"):
@@ -298,7 +299,15 @@ def _link(source: Path, target: Path) -> None:
         if path.name.endswith(".json"):
             shutil.copy2(path, target / path.name)
         else:
-            os.link(path, target / path.name)
+            link_or_copy(path, target / path.name)
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """The same file under another name; a copy where the file system has no hard links."""
+    try:
+        os.link(path, target)
+    except OSError:  # FAT says EPERM, others EOPNOTSUPP, ENOSYS or EMLINK: what else is wrong, the copy says too
+        shutil.copy2(path, target)
 
 
 def _write_manifest(folder: Path, catalog: Catalog, number: int, recipe: Recipe) -> str:
