@@ -199,9 +199,19 @@ def damaged(r: Round) -> None:
 
 
 def catalog_damaged(r: Round) -> None:
-    """The same in the catalog alone, where the words are."""
+    """The same in the catalog alone, and often where a title, a name or a heading stands."""
     held = r.library.held()
-    _damage(r.settings.index / "catalog.sqlite", r.rng)
+    file = r.settings.index / "catalog.sqlite"
+    data = bytearray(file.read_bytes())
+    document = r.rng.choice([held[source].document for source in sorted(held)])
+    headings = [section.heading[-1] for section in document.sections if section.heading]
+    word = r.rng.choice([document.source, document.title, document.sha256, *headings[:1]]).encode()
+    places = [found.start() for found in re.finditer(re.escape(word), data)] if word else []
+    if places and r.rng.random() < 0.6:
+        data[r.rng.choice(places) + r.rng.randrange(len(word))] ^= 1 << r.rng.randrange(8)
+        file.write_bytes(data)
+    else:
+        _damage(file, r.rng)
     for _ in range(2):
         r.answers_from(held, may_refuse=True)
     r.mend()
