@@ -173,11 +173,7 @@ class Searcher:
         score = 1.0
         for rank, scored in enumerate(ranked, start=1):
             stored = scored.stored
-            if not stored.is_sound:
-                raise IndexDamaged(
-                    f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored"
-                    " passage is damaged: run python ingest.py --rebuild"
-                )
+            _check(stored)
             score = min(score, scored.probability)
             hits.append(
                 Hit(
@@ -213,17 +209,27 @@ def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Q
 
 
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
-    """Passages with the same words become one, which names the other places."""
+    """Passages with the same words become one, which names the other places. Raises `IndexDamaged`."""
     kept: dict[str, Scored] = {}
     for scored in ranked:
         passage = scored.stored.passage
         words = " ".join(passage.text.split())
         if words in kept:
+            _check(scored.stored)
             place = Place(passage.source, passage.start, passage.end)
             kept[words] = dataclasses.replace(kept[words], also=(*kept[words].also, place))
         else:
             kept[words] = scored
     return list(kept.values())
+
+
+def _check(stored: StoredPassage) -> None:
+    """Raise `IndexDamaged` for a passage that is not what was committed, before it is shown or cited."""
+    if not stored.is_sound:
+        raise IndexDamaged(
+            f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored passage is"
+            " damaged: run python ingest.py --rebuild"
+        )
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

@@ -80,7 +80,7 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
     assert manifest == {
         "generation": 1,
         "recipe": {
-            "format": 3,
+            "format": 4,
             "model": "all-MiniLM-L6-v2",
             "weights_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
             "projection": hashlib.sha256(Path(codes.__file__).with_name("projection.npy").read_bytes()).hexdigest(),

@@ -1230,7 +1230,7 @@ def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_
     sync(settings, embedder=watched)
     with Catalog(settings.index, writable=True) as catalog, catalog.writing():
         catalog.set_meta("format", "2")
-    with pytest.raises(IndexMismatch, match=r"of format 2, this version reads 3: run python ingest\.py --rebuild$"):
+    with pytest.raises(IndexMismatch, match=r"of format 2, this version reads 4: run python ingest\.py --rebuild$"):
         sync(settings, embedder=watched)
     (tmp_path / "other").mkdir()
     write(tmp_path / "other", notes(1))

@@ -9,7 +9,7 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from pathlib import Path
 from types import NoneType
 from typing import Any, Literal
@@ -23,7 +23,7 @@ from pincite.storage.vectors import Location, flush
 from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Table
 
 FILE = "catalog.sqlite"
-FORMAT = 3
+FORMAT = 4
 """Version of everything in an index folder. An index of another version is refused."""
 
 _SCHEMA = """
@@ -54,7 +54,7 @@ CREATE TABLE passages (
     start INTEGER NOT NULL,
     end INTEGER NOT NULL,
     text TEXT NOT NULL,
-    sha256 BLOB NOT NULL,             -- of its words and its place
+    sha256 BLOB NOT NULL,             -- of its words, its place and its document's name, title and hash
     heading TEXT NOT NULL,            -- JSON: [heading, ...]
     counted TEXT NOT NULL,            -- JSON: [pages, labels, is_recognised, parts]
     columns TEXT NOT NULL,
@@ -153,7 +153,7 @@ class StoredPassage:
     @property
     def is_sound(self) -> bool:
         """Whether its words and its place are those that were committed."""
-        return _digest(self.passage) == self.sha256
+        return _digest(self.passage, self.file_sha256) == self.sha256
 
 
 def create(
@@ -475,7 +475,7 @@ class Catalog:
         )
         self._connection.executemany(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_passage_row(cursor.lastrowid or 0, passage) for passage in new.passages],
+            [_passage_row(cursor.lastrowid or 0, passage, document.sha256) for passage in new.passages],
         )
 
     def remove_document(self, source: str) -> None:
@@ -483,10 +483,16 @@ class Catalog:
         self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
 
     def rename_document(self, old: str, new: FileState) -> None:
-        """Within `writing`."""
+        """Within `writing`. Where a passage is damaged already, its hash goes on saying so."""
+        rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
+        sound = [stored for stored in map(_stored_passage, rows) if stored.is_sound]
         self._connection.execute(
             "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
             (new.source, new.size, new.modified, new.looked, old),
+        )
+        self._connection.executemany(
+            "UPDATE passages SET sha256 = ? WHERE id = ?",
+            [(_digest(replace(at.passage, source=new.source), at.file_sha256), at.id) for at in sound],
         )
 
     def touch(self, states: Iterable[FileState]) -> None:
@@ -644,7 +650,7 @@ _SELECT_PASSAGE = (
 )
 
 
-def _passage_row(document: int, new: NewPassage) -> tuple:
+def _passage_row(document: int, new: NewPassage, file_sha256: str) -> tuple:
     passage = new.passage
     flat = [offset for span in passage.sentences for offset in span]
     return (
@@ -653,7 +659,7 @@ def _passage_row(document: int, new: NewPassage) -> tuple:
         passage.start,
         passage.end,
         passage.text,
-        _digest(passage),
+        _digest(passage, file_sha256),
         json.dumps(passage.heading),
         json.dumps([passage.pages, passage.labels, passage.is_recognised, passage.parts]),
         passage.columns,
@@ -693,11 +699,12 @@ def _coverage(stored: str) -> Coverage:
     return Coverage(searchable, tuple(blank_pages), tuple((what, count) for what, count in left_out), language)
 
 
-def _digest(passage: Passage) -> bytes:
-    """Of everything in a passage's row. The source and the title are its document's."""
+def _digest(passage: Passage, file_sha256: str) -> bytes:
+    """Of all that is shown and cited of a passage."""
     p = passage
+    cited = (p.source, p.title, file_sha256)
     own = (p.start, p.end, p.text, p.heading, p.pages, p.sentences, p.labels, p.is_recognised, p.parts, p.columns)
-    return hashlib.sha256(_bytes(json.dumps(own))).digest()
+    return hashlib.sha256(_bytes(json.dumps([cited, own]))).digest()
 
 
 def _bytes(text: str) -> bytes:
