@@ -21,7 +21,8 @@ Work = Callable[["Say"], Any]
 Say = Callable[[Any], None]
 """Tells the parent something; what was told outlives a kill."""
 
-_PATIENCE = 120.0
+_PATIENCE = 600.0
+"""Seconds until a process counts as hanging, on a machine that may be busy with other things."""
 _TICK = 0.002
 _WATCHED = ("open", "os.", "shutil.", "sqlite3.", "fcntl.", "pathlib.")
 
