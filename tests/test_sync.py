@@ -1,5 +1,6 @@
 """Sync: what is reported is what was done, nothing is embedded twice, and what looks like an accident is refused."""
 
+import contextlib
 import hashlib
 import io
 import json
@@ -1241,3 +1242,26 @@ def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_
     assert (done.documents, done.embedded, watched.asked) == (2, 0, [])
     assert done.generation == 2
     assert examine(settings).problems == []
+
+
+@pytest.mark.parametrize("gone", ["", "birds"])
+def test_a_folder_that_goes_away_while_it_is_looked_at_is_not_taken_for_empty(
+    settings: Settings, embedder: Embedder, gone: str
+) -> None:
+    folder = settings.corpus / gone
+    folder.mkdir(exist_ok=True)
+    for name in ("heron", "owl", "swift"):
+        (folder / f"{name}.md").write_text(f"# The {name}\n\nThe {name} sleeps.\n")
+    sync(settings, embedder=embedder)
+    away = settings.corpus.parent / "away"
+
+    def unplug(stage: str, done: int, _total: int) -> None:
+        if (stage, done) == ("compare", 0):  # the first file was seen, the others were listed
+            folder.rename(away)
+
+    with contextlib.suppress(CorpusError):
+        sync(settings, embedder=embedder, progress=unplug)
+    with Catalog(settings.index) as catalog:
+        assert sorted(Path(source).stem for source in catalog.files()) == ["heron", "owl", "swift"]
+    away.rename(folder)
+    assert sync(settings, embedder=embedder).difference.is_empty()

@@ -149,9 +149,9 @@ def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iter
             else:
                 try:
                     yield source, entry.stat(follow_symlinks=False)
-                except FileNotFoundError:  # gone since the folder was listed
-                    continue
-                except OSError as error:  # a folder that may be listed but not entered
+                except OSError as error:  # a folder that may be listed but not entered, or that is gone since
+                    if isinstance(error, FileNotFoundError) and (corpus / folder).is_dir():
+                        continue  # the file alone is gone
                     if not folder:
                         raise _unlisted(corpus, error) from error
                     unread[folder] = f"cannot be entered ({error.strerror})"
