@@ -199,11 +199,7 @@ class Searcher:
         score = 1.0
         for rank, scored in enumerate(ranked, start=1):
             stored = scored.stored
-            if not stored.is_sound:
-                raise IndexDamaged(
-                    f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored"
-                    " passage is damaged: run python ingest.py --rebuild"
-                )
+            _check(stored)
             score = min(score, scored.probability)
             hits.append(
                 Hit(
@@ -239,7 +235,7 @@ def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Q
 
 
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
-    """Passages with the same words become one, which names the other places."""
+    """Passages with the same words become one, which names the other places. Raises `IndexDamaged`."""
     kept: list[Scored] = []
     alike: dict[tuple[str, ...], list[int]] = {}  # few passages share their first word and their last
     for scored in ranked:
@@ -250,9 +246,19 @@ def fold(ranked: Sequence[Scored]) -> list[Scored]:
             those.append(len(kept))
             kept.append(scored)
         else:
+            _check(scored.stored)
             place = Place(scored.stored.source, scored.stored.start, scored.stored.end)
             kept[same] = dataclasses.replace(kept[same], also=(*kept[same].also, place))
     return kept
+
+
+def _check(stored: StoredPassage) -> None:
+    """Raise `IndexDamaged` for a passage that is not what was committed, before it is shown or cited."""
+    if not stored.is_sound:
+        raise IndexDamaged(
+            f"{stored.passage.source}, characters {stored.passage.start}–{stored.passage.end}: the stored passage is"
+            " damaged: run python ingest.py --rebuild"
+        )
 
 
 def as_json(answer: Answer) -> dict[str, Any]:

@@ -116,15 +116,33 @@ def test_what_goes_in_comes_out(
             replace(passage, is_recognised=not passage.is_recognised),
             replace(passage, parts=("row", 2, 2)),
             replace(passage, columns="b"),
+            replace(passage, source="x/y.md"),
+            replace(passage, title=title + "!"),
         ):
-            assert _digest(passage, stored.terms) != _digest(other, stored.terms)
+            assert _digest(passage, stored.terms, stored.file_sha256) != _digest(
+                other, stored.terms, stored.file_sha256
+            )
         assert stored.terms.tolist() == numbered(lexical_terms(passage.indexed_text)).tolist()
         assert not replace(stored, terms=stored.terms[1:]).is_sound
         assert not replace(stored, text=text + "!").is_sound
+        assert not replace(stored, file_sha256="dd" * 32).is_sound
         assert [every.passage for every in catalog.all_passages()] == [passage]
         assert catalog.remarks() == {"x/ü.md": ["decoded from X"]}
         assert catalog.coverage() == {"x/ü.md": document.coverage}
         assert catalog.counts() == {"documents": 1, "passages": 1}
+
+
+def test_a_passage_is_sound_under_its_documents_new_name_unless_it_was_damaged(folder: Path) -> None:
+    with Catalog(folder, writable=True) as catalog:
+        put(catalog, new("a.md", first_id=1), new("b.md", first_id=2))
+        with catalog.writing():
+            catalog._connection.execute("UPDATE passages SET text = 'Zebras eat glass.' WHERE id = 2")
+            catalog.rename_document("a.md", replace(STATE, source="c.md"))
+            catalog.rename_document("b.md", replace(STATE, source="d.md"))
+        assert [(at.passage.source, at.is_sound) for at in catalog.passages([1, 2])] == [
+            ("c.md", True),
+            ("d.md", False),
+        ]
 
 
 def test_a_reader_sees_one_state_while_others_commit(folder: Path) -> None:
@@ -381,6 +399,35 @@ def test_a_changed_text_is_noticed_before_it_is_shown(zebras: Settings, tmp_path
     hits = Searcher(settings, embedder).search("which zebra eats grass?").hits
     assert len(hits) == 6
     assert not any("glass" in hit.passage.text for hit in hits)
+
+
+@pytest.mark.parametrize("change", ["source = '3.txt'", "title = 'Lions'", "sha256 = replace(sha256, 'a', 'b')"])
+def test_a_changed_name_title_or_hash_is_noticed_before_it_is_cited(
+    zebras: Settings, tmp_path: Path, embedder: Embedder, change: str
+) -> None:
+    settings = copied(zebras, tmp_path)
+    with sqlite3.connect(settings.index / "catalog.sqlite") as connection:
+        connection.execute(f"UPDATE documents SET {change} WHERE source = '3.md'")
+    connection.close()
+    with pytest.raises(IndexDamaged, match=r"^3\.\w+, .*: the stored passage is damaged: run .* --rebuild$"):
+        Searcher(settings, embedder).search("which zebra eats grass?")
+    sync(settings, embedder=embedder, rebuild=True)
+    assert {hit.passage.source for hit in Searcher(settings, embedder).search("which zebra eats grass?").hits} == {
+        hit.passage.source for hit in Searcher(zebras, embedder).search("which zebra eats grass?").hits
+    }
+
+
+def test_a_changed_name_is_noticed_where_it_is_only_another_place_of_the_same_words(
+    settings: Settings, embedder: Embedder
+) -> None:
+    for name in ("a.md", "b.md"):
+        (settings.corpus / name).write_text("Zebras eat grass.\n")
+    sync(settings, embedder=embedder)
+    with sqlite3.connect(settings.index / "catalog.sqlite") as connection:
+        connection.execute("UPDATE documents SET source = 'c.md' WHERE source = 'b.md'")
+    connection.close()
+    with pytest.raises(IndexDamaged, match=r"^c\.md, characters 0–17: the stored passage is damaged"):
+        Searcher(settings, embedder).search("what do zebras eat?")
 
 
 def test_a_changed_document_is_noticed_before_it_is_opened(zebras: Settings, tmp_path: Path) -> None:

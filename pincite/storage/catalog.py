@@ -9,7 +9,7 @@ import sqlite3
 import struct
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
-from dataclasses import astuple, dataclass
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from types import NoneType
@@ -56,7 +56,7 @@ CREATE TABLE passages (
     start INTEGER NOT NULL,
     end INTEGER NOT NULL,
     text TEXT NOT NULL,
-    sha256 BLOB NOT NULL,             -- of its words, its place and its terms
+    sha256 BLOB NOT NULL,             -- of its words, its place, its terms and its document's name, title and hash
     heading TEXT NOT NULL,            -- JSON: [heading, ...]
     counted TEXT NOT NULL,            -- JSON: [pages, labels, is_recognised, parts]
     columns TEXT NOT NULL,
@@ -199,7 +199,7 @@ class StoredPassage:
     @property
     def is_sound(self) -> bool:
         """Whether its words, its place and its terms are those that were committed."""
-        return _digest(self.passage, self.terms) == self.sha256
+        return _digest(self.passage, self.terms, self.file_sha256) == self.sha256
 
 
 def create(
@@ -534,7 +534,7 @@ class Catalog:
         )
         self._connection.executemany(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            [_passage_row(cursor.lastrowid or 0, passage) for passage in new.passages],
+            [_passage_row(cursor.lastrowid or 0, passage, document.sha256) for passage in new.passages],
         )
 
     def remove_document(self, source: str) -> None:
@@ -542,10 +542,16 @@ class Catalog:
         self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
 
     def rename_document(self, old: str, new: FileState) -> None:
-        """Within `writing`."""
+        """Within `writing`. Where a passage is damaged already, its hash goes on saying so."""
+        rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
+        sound = [stored for stored in map(_stored_passage, rows) if stored.is_sound]
         self._connection.execute(
             "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
             (new.source, new.size, new.modified, new.looked, old),
+        )
+        self._connection.executemany(
+            "UPDATE passages SET sha256 = ? WHERE id = ?",
+            [(_digest(replace(at.passage, source=new.source), at.terms, at.file_sha256), at.id) for at in sound],
         )
 
     def touch(self, states: Iterable[FileState]) -> None:
@@ -746,7 +752,7 @@ _SELECT_PASSAGE = (
 )
 
 
-def _passage_row(document: int, new: NewPassage) -> tuple:
+def _passage_row(document: int, new: NewPassage, file_sha256: str) -> tuple:
     passage = new.passage
     flat = [offset for span in passage.sentences for offset in span]
     found = terms.numbered(lexical.terms(passage.indexed_text))
@@ -756,7 +762,7 @@ def _passage_row(document: int, new: NewPassage) -> tuple:
         passage.start,
         passage.end,
         passage.text,
-        _digest(passage, found),
+        _digest(passage, found, file_sha256),
         json.dumps(passage.heading),
         json.dumps([passage.pages, passage.labels, passage.is_recognised, passage.parts]),
         passage.columns,
@@ -783,11 +789,12 @@ def _coverage(stored: str) -> Coverage:
     return Coverage(searchable, tuple(blank_pages), tuple((what, count) for what, count in left_out), language)
 
 
-def _digest(passage: Passage, numbers: np.ndarray) -> bytes:
-    """Of everything in a passage's row. The source and the title are its document's."""
+def _digest(passage: Passage, numbers: np.ndarray, file_sha256: str) -> bytes:
+    """Of all that is shown and cited of a passage, and of its terms."""
     p = passage
+    cited = (p.source, p.title, file_sha256)
     own = (p.start, p.end, p.text, p.heading, p.pages, p.sentences, p.labels, p.is_recognised, p.parts, p.columns)
-    return hashlib.sha256(_bytes(json.dumps(own)) + numbers.tobytes()).digest()
+    return hashlib.sha256(_bytes(json.dumps([cited, own])) + numbers.tobytes()).digest()
 
 
 def _identity(path: Path) -> tuple[int, int] | None:
