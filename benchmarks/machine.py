@@ -1,0 +1,71 @@
+"""What a figure depends on besides the code: the machine, how busy it is, and what a piece of work takes of it."""
+
+import os
+import platform
+import resource
+import sys
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Cost:
+    """What a piece of work took; filled in when it ends."""
+
+    seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    """Of all threads of this process, and of the processes that it saw end."""
+
+
+@contextmanager
+def measured() -> Iterator[Cost]:
+    """What is done in the `with` block."""
+    cost, wall, cpu = Cost(), time.perf_counter(), _cpu_seconds()
+    yield cost
+    cost.seconds, cost.cpu_seconds = time.perf_counter() - wall, _cpu_seconds() - cpu
+
+
+def peak_mib() -> float:
+    """Most memory that this process has held."""
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def disk_mib(folder: Path) -> float:
+    """What the files below a folder take; one with several names counts once."""
+    files = {(s.st_dev, s.st_ino): s.st_blocks * 512 for p in folder.rglob("*") if p.is_file() for s in [p.stat()]}
+    return sum(files.values()) / (1 << 20)
+
+
+def cores() -> int:
+    """Cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """The processor's name, where the system tells it."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return platform.processor() or platform.machine()
+    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
+
+
+def conditions(packages: Iterable[str]) -> dict[str, Any]:
+    """What stands above every result. Wall time means little where the load is above the number of cores."""
+    return {
+        "machine": processor(),
+        "cores": cores(),
+        "load": [round(load, 1) for load in os.getloadavg()],
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in packages},
+    }
+
+
+def _cpu_seconds() -> float:
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
