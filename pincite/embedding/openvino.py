@@ -121,7 +121,7 @@ def _convert(files: ModelFiles, folder: Path) -> None:
 
 @contextmanager
 def making(folder: Path) -> Iterator[Path]:
-    """A folder to make a model in, which is then moved to `folder` in one step. `agreement.json` is what makes it whole."""
+    """A folder to make a model in, then moved to `folder` in one step. `agreement.json` is what makes it whole."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
         made = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))

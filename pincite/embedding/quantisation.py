@@ -35,7 +35,8 @@ def calibrate(embedder: Embedder, texts: Sequence[str]) -> str:
     """Quantise the model with these texts; returns the name to `open_quantised` it by.
 
     They are put in an order of their own, so the first of them need not be typical. Where there are few, texts of all
-    kinds that come with the package are added. Raises `ModelError` where NNCF is not installed, or another engine runs the model.
+    kinds that come with the package are added. Raises `ModelError` where NNCF is not installed, or where another
+    engine than OpenVINO runs the model.
     """
     chosen = sorted(set(texts), key=lambda text: hashlib.sha256(text.encode("utf-8")).digest())[: CALIBRATION + TRIAL]
     if len(chosen) < TRIAL:
