@@ -45,8 +45,11 @@ class Engine(Protocol):
     """Runs a model. Safe to call from several threads."""
 
     name: str
-    batch: int
-    """Texts that it runs best at once."""
+
+    @property
+    def batch(self) -> int:
+        """Texts that it runs best at once."""
+        ...
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
         """Run batches, in order. The next ones are asked for while it is busy."""

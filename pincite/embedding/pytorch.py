@@ -74,9 +74,9 @@ class PyTorchEngine:
             is_cuda = device.type == "cuda"  # as it is, in half the bytes; elsewhere a copy waits for what it copies
             texts = features["sentence_embedding"].to("cpu", non_blocking=is_cuda)
             tokens = features["token_embeddings"].to("cpu", non_blocking=is_cuda)
-            done = self._torch.cuda.Event() if is_cuda else None
+            done = self._torch.cuda.Event() if is_cuda else None  # type: ignore[no-untyped-call]
             if done is not None:
-                done.record()  # type: ignore[no-untyped-call]
+                done.record()
         return _Running(batch, texts, tokens, done)
 
 
