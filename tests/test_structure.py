@@ -46,6 +46,7 @@ ROOMS = {
     "torch": ("embedding/",),
     "sentence_transformers": ("embedding/",),
     "transformers": ("embedding/",),
+    "nncf": ("embedding/",),
     "openvino": ("embedding/",),
     "tokenizers": ("embedding/",),
     "altair": ("evaluation/report.py", "ui/"),
