@@ -8,16 +8,15 @@ begins with the other, and the medians are compared.
 
 import argparse
 import json
-import platform
 import statistics
 import time
 from collections.abc import Callable
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
+from benchmarks.machine import conditions
 from pincite import embedding, reading
 from pincite.errors import Unreadable
 from pincite.passages import cut
@@ -42,15 +41,6 @@ def timed(work: Callable[[], np.ndarray]) -> tuple[float, np.ndarray]:
     started = time.perf_counter()
     result = work()
     return time.perf_counter() - started, result
-
-
-def processor() -> str:
-    """The processor's name, where the system tells it."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return platform.processor() or platform.machine()
-    return next((line.partition(":")[2].strip() for line in lines if line.startswith("model name")), platform.machine())
 
 
 def main() -> None:
@@ -87,8 +77,7 @@ def main() -> None:
     rates = {name: len(passages) / statistics.median(times) for name, times in seconds.items()}
     ratios = [b / a for a, b in zip(seconds["pincite"], seconds["sentence-transformers"], strict=True)]
     result = {
-        "machine": processor(),
-        "versions": {name: version(name) for name in ("openvino", "torch", "sentence-transformers")},
+        **conditions(("openvino", "torch", "sentence-transformers")),
         "engine": embedder.engine.name,
         "passages": len(passages),
         "tokens_per_passage": round(tokens / len(passages), 1),

@@ -8,15 +8,14 @@ of the rounds counts; peak memory is that of the largest reading process.
 
 import argparse
 import json
-import os
 import resource
 import statistics
 import sys
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks.machine import conditions, cores
 from pincite.reading.pool import Readers
 from pincite.settings import Sync
 from pincite.types import Document
@@ -56,18 +55,12 @@ def main() -> None:
     if not sources:
         parser.error(f"no PDF files in {folder}")
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     counts = pages(folder, sources, 1)
     memory = peak()
-    rates = {n: [rate(folder, sources, n) for _ in range(arguments.rounds)] for n in (1, cores)}
-
-    # Not before: it imports PyTorch, and what this process uses counts as its children's at their start.
-    from benchmarks.embedding import processor
+    rates = {n: [rate(folder, sources, n) for _ in range(arguments.rounds)] for n in (1, cores())}
 
     result = {
-        "machine": processor(),
-        "cores": cores,
-        "versions": {name: version(name) for name in ("pypdfium2", "numpy")},
+        **conditions(("pypdfium2", "numpy")),
         "files": len(sources),
         "unreadable": counts.count(0),
         "pages": sum(counts),

@@ -21,6 +21,8 @@ class Model(_Table):
     name: str = "all-MiniLM-L6-v2"
     """`all-MiniLM-L6-v2` is the packaged one; anything else is a sentence-transformers name or path."""
     engine: Literal["auto", "openvino", "pytorch"] = "auto"
+    precision: Literal["auto", "int8"] = "auto"
+    """Of the passages' matrix products; `auto` is bfloat16 where the processor has it."""
 
 
 class Passages(_Table):

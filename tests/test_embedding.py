@@ -274,6 +274,36 @@ def test_threads_that_share_an_embedder_get_what_each_gets_alone(embedder: Embed
     assert wrong == []
 
 
+def test_large_batches_that_run_one_ahead_give_the_same(tiny: ModelFiles) -> None:
+    """What a GPU gets, run without one."""
+    texts = [passage(f"Number {number} of many. {'More words. ' * (number % 7)}") for number in range(300)]
+    here, there = PyTorchEngine(tiny), PyTorchEngine(tiny)
+    there.on_gpu = True
+    assert (here.batch, there.batch) == (8, 256)
+    for ours, theirs in zip(embed(Embedder(tiny, there), texts), embed(Embedder(tiny, here), texts), strict=True):
+        assert cosines(ours.vector, theirs.vector) > 0.99999
+        assert ours.tokens.shape == theirs.tokens.shape
+        assert cosines(decoded(ours.tokens), decoded(theirs.tokens)).min() > 0.99
+        assert np.array_equal(ours.sentences, theirs.sentences)
+
+
+def test_the_next_window_is_read_before_the_last_batch_of_this_one_is_back(tiny: ModelFiles) -> None:
+    """So that no core waits for the tokenizer between two windows."""
+    taken = 0
+
+    def passages_taken() -> Iterator[Passage]:
+        nonlocal taken
+        for number in range(600):
+            taken += 1
+            yield passage(f"Number {number}.")
+
+    engine = embedding.open_embedder(tiny, "openvino")
+    seen = [taken for _ in engine.embed_passages(passages_taken())]
+    assert len(seen) == 600
+    assert seen[0] == 512  # one window at first
+    assert seen[511] == 600  # and the last of it comes back after the next was read
+
+
 # What is too long
 
 

@@ -47,6 +47,7 @@ ROOMS = {
     "torch": ("embedding/",),
     "sentence_transformers": ("embedding/",),
     "transformers": ("embedding/",),
+    "nncf": ("embedding/",),
     "openvino": ("embedding/",),
     "tokenizers": ("embedding/",),
     "altair": ("evaluation/report.py", "ui/"),

@@ -44,7 +44,7 @@ def samples() -> list[str]:
 
 def compare(files: ModelFiles, reference: Engine, engine: Engine) -> dict[str, Any]:
     """The lowest cosines between two engines, and whether they are high enough."""
-    tokens = [_limited(t, files.max_tokens) for t in Tokenizer(files.tokenizer).encode(samples())]
+    tokens = [limited(t, files.max_tokens) for t in Tokenizer(files.tokenizer).encode(samples())]
     rows = iter(sorted(range(len(tokens)), key=lambda row: len(tokens[row])))
     batches = []
     while chunk := tuple(islice(rows, 5)):
@@ -52,9 +52,9 @@ def compare(files: ModelFiles, reference: Engine, engine: Engine) -> dict[str, A
     text_cosines: list[float] = []
     token_cosines: list[float] = []
     for ours, theirs in zip(engine.forward(batches), reference.forward(batches), strict=True):
-        text_cosines.extend(_cosines(ours.texts, theirs.texts))
+        text_cosines.extend(cosines(ours.texts, theirs.texts))
         for row, length in enumerate(map(len, ours.batch.tokens)):
-            token_cosines.extend(_cosines(ours.tokens[row, :length], theirs.tokens[row, :length]))
+            token_cosines.extend(cosines(ours.tokens[row, :length], theirs.tokens[row, :length]))
     lowest_text, lowest_token = float(np.min(text_cosines)), float(np.min(token_cosines))  # NaN if any is
     return {
         "texts": len(tokens),
@@ -64,10 +64,12 @@ def compare(files: ModelFiles, reference: Engine, engine: Engine) -> dict[str, A
     }
 
 
-def _limited(tokens: Tokens, limit: int) -> Tokens:
+def limited(tokens: Tokens, limit: int) -> Tokens:
+    """The first `limit` of them."""
     return Tokens(tokens.ids[:limit], tokens.spans[:limit])
 
 
-def _cosines(a: np.ndarray, b: np.ndarray) -> list[float]:
+def cosines(a: np.ndarray, b: np.ndarray) -> list[float]:
+    """Of vectors along the last axis."""
     lengths = np.linalg.norm(a, axis=-1) * np.linalg.norm(b, axis=-1)
     return [float(cosine) for cosine in np.sum(a * b, axis=-1) / lengths]

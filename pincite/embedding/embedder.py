@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 from pincite.embedding import codes
-from pincite.embedding.engine import Batch, Engine
+from pincite.embedding.engine import ON_PROCESSOR, Batch, Engine, Forward
 from pincite.embedding.model import ModelFiles
 from pincite.embedding.tokens import Tokenizer, Tokens
 from pincite.errors import ModelError, QuestionError
@@ -19,10 +19,12 @@ from pincite.types import Passage
 if TYPE_CHECKING:
     from pincite.embedding.pytorch import PyTorchEngine
 
-BATCH = 8
-"""Texts a batch: small ones stay in the processor's cache."""
 WINDOW = 512
-"""Passages sorted by length before they are cut into batches."""
+"""Passages sorted by length before they are cut into batches, or more where batches are large."""
+BATCHES = 16
+
+_Read = tuple[Passage, str]
+"""A passage, and what the model read in front of it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +54,11 @@ class QueryEmbedding:
 class Embedder:
     """A model, its tokenizer and the engine that runs it. Safe to share between threads."""
 
-    def __init__(self, files: ModelFiles, engine: Engine) -> None:
+    def __init__(self, files: ModelFiles, engine: Engine, passage_engine: Engine | None = None) -> None:
+        """`passage_engine` embeds passages in place of `engine`, whose vectors its own can be compared with."""
         self.files = files
         self.engine = engine
+        self._passage_engine = passage_engine or engine
         self.tokenizer = Tokenizer(files.tokenizer)
         self.projection = codes.Projection(files.sha256)
 
@@ -73,34 +77,51 @@ class Embedder:
 
     def embed_passages(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Embedding]]:
         """(number of the passage, its embedding), in no given order, as they are made."""
-        numbered = enumerate(passages)
-        while window := list(islice(numbered, WINDOW)):
-            yield from self._embed_window(window)
+        waiting: dict[int, _Read] = {}
+        for forward in self._passage_engine.forward(self._batches(passages, waiting)):
+            yield from self._embeddings(forward, waiting)
 
-    def _embed_window(self, window: list[tuple[int, Passage]]) -> Iterator[tuple[int, Embedding]]:
-        prefixes = [self._prefix(passage) for _, passage in window]
-        texts = [prefix + passage.text for prefix, (_, passage) in zip(prefixes, window, strict=True)]
+    def _batches(self, passages: Iterable[Passage], waiting: dict[int, _Read]) -> Iterator[Batch]:
+        """One stream of batches over all windows: the next is tokenised while the engine is busy with the one before.
+
+        What is needed again once a batch is done goes into `waiting`, by number.
+        """
+        size = self._passage_engine.batch
+        numbered = enumerate(passages)
+        while window := list(islice(numbered, max(WINDOW, BATCHES * size))):
+            numbers = [number for number, _ in window]
+            read = self._read([passage for _, passage in window])
+            waiting |= {number: (passage, prefix) for number, (passage, prefix, _) in zip(numbers, read, strict=True)}
+            for batch in batches([tokens for _, _, tokens in read], size):
+                yield Batch(tuple(numbers[row] for row in batch.rows), batch.tokens)
+
+    def _read(self, passages: Sequence[Passage]) -> list[tuple[Passage, str, Tokens]]:
+        """Each passage with what stands in front of it, as the model reads both."""
+        prefixes = [self._prefix(passage) for passage in passages]
+        texts = [prefix + passage.text for prefix, passage in zip(prefixes, passages, strict=True)]
         encoded = self.tokenizer.encode(texts)
-        for number, (_, passage) in enumerate(window):
-            if len(encoded[number]) > self.files.max_tokens and self._is_oversized(prefixes[number]):
-                prefixes[number] = self.files.prompts["document"]
-                (encoded[number],) = self.tokenizer.encode([prefixes[number] + passage.text])
-            if len(encoded[number]) > self.files.max_tokens:
+        for row, passage in enumerate(passages):
+            if len(encoded[row]) > self.files.max_tokens and self._is_oversized(prefixes[row]):
+                prefixes[row] = self.files.prompts["document"]
+                (encoded[row],) = self.tokenizer.encode([prefixes[row] + passage.text])
+            if len(encoded[row]) > self.files.max_tokens:
                 raise ModelError(
-                    f"{passage.source}, characters {passage.start}–{passage.end}: {len(encoded[number])} tokens, and"
+                    f"{passage.source}, characters {passage.start}–{passage.end}: {len(encoded[row])} tokens, and"
                     f" the model reads {self.files.max_tokens}: lower passages.tokens in pincite.toml"
                 )
-        for forward in self.engine.forward(batches(encoded)):
-            batch = forward.batch
-            own = [_own_tokens(tokens, len(self.files.prompts["document"])) for tokens in batch.tokens]
-            owners = np.repeat(np.arange(len(own)), [len(rows) for rows in own])
-            coded = codes.encode(self.projection(forward.tokens[owners, np.concatenate(own)]))
-            ends = np.cumsum([len(rows) for rows in own])
-            vectors = codes.unit(forward.texts)
-            for row, (number, tokens) in enumerate(zip(batch.rows, batch.tokens, strict=True)):
-                position, passage = window[number]
-                sentences = _ranges(tokens.spans[own[row]] - len(prefixes[number]), passage)
-                yield position, Embedding(vectors[row], coded[ends[row] - len(own[row]) : ends[row]], sentences)
+        return list(zip(passages, prefixes, encoded, strict=True))
+
+    def _embeddings(self, forward: Forward, waiting: dict[int, _Read]) -> Iterator[tuple[int, Embedding]]:
+        batch = forward.batch
+        own = [_own_tokens(tokens, len(self.files.prompts["document"])) for tokens in batch.tokens]
+        owners = np.repeat(np.arange(len(own)), [len(rows) for rows in own])
+        coded = codes.encode(self.projection(forward.tokens[owners, np.concatenate(own)]))
+        ends = np.cumsum([len(rows) for rows in own])
+        vectors = codes.unit(forward.texts)
+        for row, (number, tokens) in enumerate(zip(batch.rows, batch.tokens, strict=True)):
+            passage, prefix = waiting.pop(number)
+            sentences = _ranges(tokens.spans[own[row]] - len(prefix), passage)
+            yield number, Embedding(vectors[row], coded[ends[row] - len(own[row]) : ends[row]], sentences)
 
     def _prefix(self, passage: Passage) -> str:
         return self.files.prompts["document"] + (passage.context + "\n" if passage.context else "")
@@ -110,10 +131,10 @@ class Embedder:
         return self.tokenizer.count([prefix])[0] * 2 > self.files.max_tokens
 
 
-def batches(encoded: Sequence[Tokens]) -> Iterator[Batch]:
-    """Texts of like length together, the longest first, so that little is padded."""
+def batches(encoded: Sequence[Tokens], size: int = ON_PROCESSOR) -> Iterator[Batch]:
+    """Texts of like length together, `size` a batch, the longest first, so that little is padded."""
     order = iter(sorted(range(len(encoded)), key=lambda row: -len(encoded[row])))
-    while rows := tuple(islice(order, BATCH)):
+    while rows := tuple(islice(order, size)):
         yield Batch(rows, tuple(encoded[row] for row in rows))
 
 

@@ -8,6 +8,9 @@ import numpy as np
 
 from pincite.embedding.tokens import Tokens
 
+ON_PROCESSOR = 8
+"""Texts a batch on a processor: small ones stay in its cache."""
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -43,6 +46,11 @@ class Engine(Protocol):
 
     name: str
 
+    @property
+    def batch(self) -> int:
+        """Texts that it runs best at once."""
+        ...
+
     def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
-        """Run batches, in order."""
+        """Run batches, in order. The next ones are asked for while it is busy."""
         ...

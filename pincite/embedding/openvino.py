@@ -7,11 +7,12 @@ import sys
 import tempfile
 from collections import deque
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pincite.embedding.engine import Batch, Engine, Forward
+from pincite.embedding.engine import ON_PROCESSOR, Batch, Engine, Forward
 from pincite.embedding.model import ModelFiles, cache_folder
 from pincite.errors import ModelError
 
@@ -26,6 +27,7 @@ class OpenVinoEngine:
     """Runs a converted model on all cores, one request a core."""
 
     name = "openvino"
+    batch = ON_PROCESSOR
 
     def __init__(self, model: Path) -> None:
         import openvino
@@ -44,17 +46,17 @@ class OpenVinoEngine:
                 "CACHE_DIR": str(model.parent / "compiled"),
             },
         )
-        self._requests = cores + 1
-        """One more than there are streams, so that none waits for its next batch."""
+        self._requests = 2 * cores + 1
+        """More than there are streams, so that none waits while the next texts are tokenised."""
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
         """Run batches, a few at a time."""
-        idle = [self._compiled.create_infer_request() for _ in range(self._requests)]
+        idle: list[Any] = []
         running: deque[tuple[Batch, Any]] = deque()
         for batch in batches:
-            if not idle:
+            if len(running) == self._requests:
                 yield from self._finish(running, idle)
-            request = idle.pop()
+            request = idle.pop() if idle else self._compiled.create_infer_request()
             ids, mask = batch.arrays()
             request.start_async({"input_ids": ids, "attention_mask": mask})
             running.append((batch, request))
@@ -77,10 +79,10 @@ def _cores() -> int:
 def open_engine(files: ModelFiles) -> OpenVinoEngine | None:
     """The engine of a model, converted on first use; None where OpenVINO disagrees with the original.
 
-    The cache folder is `openvino/<weights>-<version>-<layout>`; `agreement.json` in it holds what
-    the comparison found. What cannot be read there is made again. Raises `ModelError`.
+    `agreement.json` in the cache folder holds what the comparison found. What cannot be read there is
+    made again. Raises `ModelError`.
     """
-    folder = cache_folder() / "openvino" / f"{files.sha256[:16]}-{version('openvino')}-{_LAYOUT}"
+    folder = folder_of(files)
     try:
         return _open(files, folder)
     except (RuntimeError, ValueError, KeyError):
@@ -92,6 +94,12 @@ def open_engine(files: ModelFiles) -> OpenVinoEngine | None:
         raise ModelError(f'{files.name}: OpenVINO cannot run it ({reason}): set model.engine = "pytorch"') from error
 
 
+def folder_of(files: ModelFiles, variant: str = "") -> Path:
+    """Where a converted model is kept: `openvino/<weights>-<version>-<layout>`, with a variant's name at the end."""
+    name = f"{files.sha256[:16]}-{version('openvino')}-{_LAYOUT}"
+    return cache_folder() / "openvino" / (f"{name}-{variant}" if variant else name)
+
+
 def _open(files: ModelFiles, folder: Path) -> OpenVinoEngine | None:
     if not (folder / "agreement.json").is_file():
         _convert(files, folder)
@@ -100,32 +108,39 @@ def _open(files: ModelFiles, folder: Path) -> OpenVinoEngine | None:
 
 
 def _convert(files: ModelFiles, folder: Path) -> None:
-    """Convert and compare in a folder of its own, then move it into place in one step."""
+    """Convert and compare."""
     from pincite.embedding.agreement import compare
     from pincite.embedding.pytorch import PyTorchEngine
 
+    with making(folder) as made:
+        reference = PyTorchEngine(files)
+        _save(reference, made / "model.xml")
+        agreement = compare(files, reference, OpenVinoEngine(made / "model.xml"))
+        (made / "agreement.json").write_text(json.dumps(agreement, indent=1), encoding="utf-8")
+
+
+@contextmanager
+def making(folder: Path) -> Iterator[Path]:
+    """A folder to make a model in, then moved to `folder` in one step. `agreement.json` is what makes it whole."""
     try:
         folder.parent.mkdir(parents=True, exist_ok=True)
-        making = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
+        made = Path(tempfile.mkdtemp(prefix="making-", dir=folder.parent))
     except OSError as error:
         raise ModelError(
             f"{folder.parent}: cannot be written ({error.strerror}), and the converted model is kept there: allow it,"
             ' or set model.engine = "pytorch"'
         ) from error
     try:
-        reference = PyTorchEngine(files)
-        _save(reference, making / "model.xml")
-        agreement = compare(files, reference, OpenVinoEngine(making / "model.xml"))
-        (making / "agreement.json").write_text(json.dumps(agreement, indent=1), encoding="utf-8")
+        yield made
         if not (folder / "agreement.json").is_file():
             shutil.rmtree(folder, ignore_errors=True)
         try:
-            making.rename(folder)
+            made.rename(folder)
         except OSError:  # another process was quicker: what it made is as good
             if not (folder / "agreement.json").is_file():
                 raise
     finally:
-        shutil.rmtree(making, ignore_errors=True)
+        shutil.rmtree(made, ignore_errors=True)
 
 
 def _save(reference: Engine, file: Path) -> None:

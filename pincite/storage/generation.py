@@ -53,6 +53,8 @@ class Recipe(BaseModel):
     """Which one made the token vectors small."""
     passage_tokens: int
     analyzer: str = lexical.ANALYZER
+    precision: str = "auto"
+    """What passages are embedded in, as the settings ask; `sync/precision.py` has what became of it."""
 
     @classmethod
     def of(cls, settings: Settings) -> "Recipe":
@@ -64,6 +66,7 @@ class Recipe(BaseModel):
             weights_sha256=files.sha256,
             projection=projection,
             passage_tokens=settings.passages.tokens,
+            precision=settings.model.precision,
         )
 
     def check(self, catalog: Catalog, folder: Path) -> None:

@@ -31,6 +31,7 @@ from pincite.storage import (
     generation,
     vectors,
 )
+from pincite.sync import precision
 from pincite.sync.difference import Difference, attempt
 from pincite.types import Document, Passage, Progress
 
@@ -188,8 +189,10 @@ class Run:
         return taken
 
     def _key(self, passage: Passage) -> bytes:
-        """What decides a passage's vectors: model, projection, context line, text, sentences."""
-        model = (self._recipe.weights_sha256, self._recipe.projection)
+        """What decides a passage's vectors: model, projection, precision, context line, text, sentences."""
+        model = [self._recipe.weights_sha256, self._recipe.projection]
+        if self._recipe.precision != "auto":
+            model.append(self._recipe.precision)
         parts = (*model, passage.context, passage.text, repr(passage.sentences))
         return hashlib.sha256("\0".join(parts).encode("utf-8")).digest()
 
@@ -231,7 +234,8 @@ class Run:
             return 0
         keys = list(missing)
         self._progress("embed", 0, len(keys))
-        embedded = self._model().embed_passages(missing.values())
+        embedder = precision.embedder(self._model(), self._catalog, self._recipe, missing.values())
+        embedded = embedder.embed_passages(missing.values())
         writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         done = 0
         try:

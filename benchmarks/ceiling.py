@@ -1,0 +1,180 @@
+"""How near embedding comes to the processor's own rate of matrix products.
+
+    python -m benchmarks.ceiling [FOLDER_OF_DOCUMENTS] [--passages 512] [--rounds 5] [--precision int8] [--json FILE]
+
+The work is 2 × the multiply-adds of the model's matrix products on unpadded tokens, attention's included; the time is
+that of embedding passages, tokenising and token codes included. The ceiling is the best rate of oneDNN (called by
+PyTorch) and OpenVINO in products of the model's shapes alone, on all cores, in the same run: for oneDNN and for
+OpenVINO that of the best of several numbers of rows. All take turns, and medians are compared. On a busy machine the
+share by processor time says more than the one by wall time, for it leaves out the time that others had.
+"""
+
+import argparse
+import json
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from benchmarks.embedding import passages_of
+from benchmarks.machine import conditions, cores, measured
+from pincite import embedding
+from pincite.embedding import Embedder, ModelFiles, quantisation
+from pincite.settings import Settings
+from pincite.types import Passage
+
+Precision = Literal["auto", "int8"]
+ROWS = (256, 1024, 4096)
+"""Tokens a product; a batch of 8 passages has up to 1,024."""
+_WORK = 20e9
+"""Operations a turn of a ceiling, at least."""
+
+
+def shapes(files: ModelFiles) -> list[tuple[int, int]]:
+    """(inputs, outputs) of the matrix products by weights in one layer: query, key, value, output, and the two of the
+    feed-forward part."""
+    config = json.loads((files.folder / "config.json").read_text(encoding="utf-8"))
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    return [(hidden, hidden)] * 4 + [(hidden, inner), (inner, hidden)]
+
+
+def operations(files: ModelFiles, lengths: Sequence[int]) -> float:
+    """2 × multiply-adds of texts of so many tokens: by weights, and tokens by tokens twice in attention."""
+    config = json.loads((files.folder / "config.json").read_text(encoding="utf-8"))
+    layers, hidden = config["num_hidden_layers"], config["hidden_size"]
+    by_weights = sum(inputs * outputs for inputs, outputs in shapes(files))
+    return 2.0 * layers * sum(length * by_weights + 2 * length * length * hidden for length in lengths)
+
+
+def onednn(files: ModelFiles, rows: int, precision: Precision) -> tuple[Callable[[], None], float]:
+    """One turn of products by PyTorch's oneDNN, and its operations."""
+    import torch
+
+    torch.set_num_threads(cores())
+    once = 2.0 * rows * sum(inputs * outputs for inputs, outputs in shapes(files))
+    turns = max(1, round(_WORK / once))
+    if precision == "int8":
+        pairs = [(torch.ones(rows, n, dtype=torch.int8), torch.ones(n, m, dtype=torch.int8)) for n, m in shapes(files)]
+        multiply: Callable[..., Any] = torch._int_mm
+    else:
+        pairs = [(torch.rand(rows, n).bfloat16(), torch.rand(n, m).bfloat16()) for n, m in shapes(files)]
+        multiply = torch.matmul
+
+    def work() -> None:
+        with torch.inference_mode():
+            for _ in range(turns):
+                for a, b in pairs:
+                    multiply(a, b)
+
+    return work, once * turns
+
+
+def openvino_products(files: ModelFiles, rows: int, precision: Precision) -> tuple[Callable[[], None], float]:
+    """One turn of a model that is nothing but six layers of such products, one request a core, and its operations."""
+    import openvino
+    from openvino import opset13 as ops
+
+    rng = np.random.default_rng(0)
+    x = y = ops.parameter([rows, shapes(files)[0][0]], np.float32)
+    for _ in range(6):
+        for n, m in shapes(files):
+            y = ops.matmul(y, ops.constant((rng.random((n, m), dtype=np.float32) - 0.5) / n**0.5), False, False)
+    model = openvino.Model([y], [x])
+    data = rng.random((rows, shapes(files)[0][0]), dtype=np.float32)
+    if precision == "int8":
+        import nncf
+
+        model = nncf.quantize(model, nncf.Dataset([data]), subset_size=1)
+    core = openvino.Core()
+    hint = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
+    options = {
+        "INFERENCE_PRECISION_HINT": hint,
+        "NUM_STREAMS": cores(),
+        "INFERENCE_NUM_THREADS": cores(),
+        "ENABLE_CPU_PINNING": False,
+    }
+    compiled = core.compile_model(model, "CPU", options)
+    queue = openvino.AsyncInferQueue(compiled, cores() + 1)
+    once = 2.0 * 6 * rows * sum(inputs * outputs for inputs, outputs in shapes(files))
+    turns = max(2 * cores(), round(_WORK / once))
+
+    def work() -> None:
+        for _ in range(turns):
+            queue.start_async([data], share_inputs=True)
+        queue.wait_all()
+
+    return work, once * turns
+
+
+def embed(embedder: Embedder, passages: Sequence[Passage]) -> None:
+    """All of them, and nothing kept."""
+    for _ in embedder.embed_passages(passages):
+        pass
+
+
+def in_int8(embedder: Embedder, passages: Sequence[Passage]) -> Embedder:
+    """Calibrated with the passages. Ends the run where it strays too far."""
+    name = quantisation.calibrate(embedder, [passage.indexed_text for passage in passages])
+    if (quantised := quantisation.open_quantised(embedder, name)) is None:
+        raise SystemExit("int8 strays too far from the model")
+    return quantised
+
+
+def main() -> None:
+    """Measure and print."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path, nargs="?", default=Path("corpus"))
+    parser.add_argument("--passages", type=int, default=512)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--precision", choices=("auto", "int8"), default="auto")
+    parser.add_argument("--json", type=Path)
+    arguments = parser.parse_args()
+
+    files = embedding.find(Settings().model.name)
+    embedder = embedding.open_embedder(files, "openvino")
+    passages = list(islice(passages_of(arguments.folder, embedder), arguments.passages))
+    lengths = [len(tokens) for tokens in embedder.tokenizer.encode([passage.indexed_text for passage in passages])]
+    if arguments.precision == "int8":
+        embedder = in_int8(embedder, passages)
+    contenders: dict[str, tuple[Callable[[], None], float]] = {
+        "pincite": (partial(embed, embedder, passages), operations(files, lengths))
+    }
+    for rows in ROWS:
+        contenders[f"oneDNN, {rows} rows"] = onednn(files, rows, arguments.precision)
+        contenders[f"OpenVINO, {rows} rows"] = openvino_products(files, rows, arguments.precision)
+
+    rates: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
+    for number in range(arguments.rounds + 1):
+        for name in contenders if number % 2 else reversed(contenders):
+            work, done = contenders[name]
+            with measured() as cost:
+                work()
+            if number:  # the first round warms them
+                rates[name].append((done / cost.seconds / 1e9, done / cost.cpu_seconds / 1e9))
+
+    median = {name: [statistics.median(column) for column in zip(*found, strict=True)] for name, found in rates.items()}
+    best = [max(found[way] for name, found in median.items() if name != "pincite") for way in (0, 1)]
+    result = {
+        **conditions(("openvino", "torch", "numpy")),
+        "precision": arguments.precision,
+        "passages": len(passages),
+        "tokens": sum(lengths),
+        "rounds": arguments.rounds,
+        "gflop_per_second": {name: round(wall, 1) for name, (wall, _) in median.items()},
+        "gflop_per_cpu_second": {name: round(cpu, 1) for name, (_, cpu) in median.items()},
+        "share_of_ceiling": {
+            "wall": round(median["pincite"][0] / best[0], 3),
+            "cpu": round(median["pincite"][1] / best[1], 3),
+        },
+    }
+    print(json.dumps(result, indent=1))
+    if arguments.json:
+        arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,78 @@
+"""What the benchmarks of speed count, by hand; and that they run."""
+
+import json
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from benchmarks import ceiling, ingest, peers
+from benchmarks.machine import disk_mib, measured
+from pincite import embedding
+from pincite.types import Document, Section
+
+CORPUS = Path(__file__).parents[1] / "corpus"
+FILES = embedding.find("all-MiniLM-L6-v2")
+
+
+def test_the_operations_of_the_model_are_those_of_its_matrices() -> None:
+    # A layer: four matrices of 384 × 384, and two of 384 × 1536. 12 × 384² = 1,769,472 multiply-adds a token.
+    assert ceiling.shapes(FILES) == [(384, 384)] * 4 + [(384, 1536), (1536, 384)]
+    # Attention multiplies every token with every one, for the weights and again for the values: 2 × 10² × 384.
+    assert ceiling.operations(FILES, [10]) == 2 * 6 * (10 * 1_769_472 + 2 * 100 * 384)
+    assert ceiling.operations(FILES, [10, 10]) == 2 * ceiling.operations(FILES, [10])
+    # All weights of the encoder once for each token: 21.2 million operations.
+    assert ceiling.operations(FILES, [1]) == pytest.approx(21.2e6, rel=0.01)
+
+
+def test_work_done_by_the_processor_is_counted() -> None:
+    with measured() as cost:
+        sum(number * number for number in range(300_000))
+    assert cost.cpu_seconds > 0
+    assert 0 < cost.seconds < 60
+
+
+def test_a_file_with_two_names_takes_its_place_once(tmp_path: Path) -> None:
+    (tmp_path / "a").write_bytes(os.urandom(2 << 20))
+    once = disk_mib(tmp_path)
+    assert once == pytest.approx(2, abs=0.1)
+    (tmp_path / "b").hardlink_to(tmp_path / "a")
+    assert disk_mib(tmp_path) == once
+
+
+@given(
+    ids=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), min_size=1, max_size=20), unique=True)
+)
+def test_a_files_name_gives_the_documents_id_back(ids: list[str], tmp_path_factory: pytest.TempPathFactory) -> None:
+    folder = tmp_path_factory.mktemp("files") / "corpus"
+    peers.write_files([Document(id_, "", "text/plain", "", "Text.", (Section(0, ()),)) for id_ in ids], folder)
+    assert sorted(peers.id_of(path.name) for path in folder.iterdir()) == sorted(ids)
+
+
+def test_a_corpus_is_made_to_measure_and_the_same_each_time(tmp_path: Path) -> None:
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        ingest.make_corpus(CORPUS, tmp_path / name, 0.2)
+    one, two = ({p.name: p.read_bytes() for p in (tmp_path / name).iterdir()} for name in ("one", "two"))
+    assert one == two
+    assert 200_000 <= sum(map(len, one.values())) < 270_000
+
+
+def test_ingest_is_measured_with_a_model_that_costs_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "corpus").mkdir()
+    for number in range(3):
+        (tmp_path / "corpus" / f"{number}.md").write_text(f"# Note {number}\n\nThe ferry leaves at 06:4{number}.\n")
+    file = tmp_path / "result.json"
+    monkeypatch.setattr(sys, "argv", ["ingest", str(tmp_path / "corpus"), "--free", "--json", str(file)])
+    ingest.main()
+    result = json.loads(file.read_text())
+    assert json.loads(capsys.readouterr().out) == result
+    assert (result["model"], result["documents"], result["passages"]) == ("free", 3, 3)
+    assert {"read", "embed", "commit", "answer"} <= set(result["seconds_by_stage"])
+    assert sum(result["seconds_by_stage"].values()) == pytest.approx(result["seconds"], abs=0.5)
+    assert result["index_mib"] > 0
