@@ -28,7 +28,17 @@ from benchmarks.embedding import passages_of, processor
 from pincite import embedding, reading
 from pincite.search import Searcher
 from pincite.settings import Settings
-from pincite.storage import Catalog, FileState, IndexFolder, NewDocument, NewPassage, Recipe, Record, SegmentWriter
+from pincite.storage import (
+    Catalog,
+    FileState,
+    IndexFolder,
+    NewDocument,
+    NewPassage,
+    Recipe,
+    Record,
+    SegmentWriter,
+    staging,
+)
 from pincite.storage.catalog import create, peek
 from pincite.storage.generation import open_generation
 from pincite.sync import sync
@@ -47,10 +57,11 @@ def build(settings: Settings, count: int, a_file: int, embedder: embedding.Embed
     index = IndexFolder(settings.index)
     with index.writer():
         create(index.path, settings.corpus.resolve())
-        with Catalog(index.path, writable=True) as catalog:
-            run = Run(settings, index, catalog, Recipe.of(settings), embedder)
-            documents = _documents(settings, count // a_file, a_file, real, made, index, catalog)
-            run.apply(Difference(), list(documents), anew=True)
+        with Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
+            with staged.writing():
+                for new in _documents(settings, count // a_file, a_file, real, made, index, catalog):
+                    staged.put_document(new)
+            Run(settings, index, catalog, staged, Recipe.of(settings), embedder).apply(Difference(), anew=True)
 
 
 def _documents(

@@ -146,8 +146,9 @@ def change_a_document(settings: Settings) -> str:
 
 
 def alter_faiss(settings: Settings) -> str:
-    flip(generation(settings) / "dense" / "exact.faiss", 200)
-    return f"{generation(settings)}/dense/exact.faiss: missing or altered: run python ingest.py --rebuild"
+    (path,) = (generation(settings) / "dense").glob("*.faiss")
+    flip(path, 200)
+    return f"{path}: missing or altered: run python ingest.py --rebuild"
 
 
 def alter_tantivy(settings: Settings) -> str:

@@ -88,6 +88,7 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
             "projection": hashlib.sha256(Path(codes.__file__).with_name("projection.npy").read_bytes()).hexdigest(),
             "passage_tokens": 128,
             "analyzer": lexical.ANALYZER,
+            "precision": "auto",
         },
         "documents": 4,
         "passages": 6,
@@ -498,15 +499,16 @@ def test_opening_leaves_the_folder_as_it_was(animals: Settings, embedder: Embedd
     assert read_manifest(folder).passages == 6
 
 
-def test_answers_leave_no_file_open(animals: Settings, embedder: Embedder) -> None:
+def test_no_more_files_are_open_however_much_is_asked(animals: Settings, embedder: Embedder) -> None:
     searcher = Searcher(animals, embedder)
-    searcher.search("zebra")
-    before = len(os.listdir("/dev/fd"))
-    for _ in range(5):
+    counts = []
+    for _ in range(6):
         searcher.search("zebra")
         examine(animals)
         sync(animals, embedder=embedder)
-    assert len(os.listdir("/dev/fd")) <= before
+        counts.append(len(os.listdir("/dev/fd")))
+    # SQLite keeps what it has opened of a file for its next connection, as long as there is any.
+    assert max(counts[1:]) <= counts[0]
 
 
 def test_the_model_is_not_needed_to_mend(

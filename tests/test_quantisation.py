@@ -4,14 +4,15 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from pincite import embedding
-from pincite.embedding import Embedder, quantisation
+from pincite.embedding import Embedder, agreement, quantisation
+from pincite.embedding.engine import Batch, Forward
 from pincite.embedding.openvino import folder_of
 from pincite.embedding.pytorch import PyTorchEngine
 from pincite.errors import IndexMismatch, ModelError
@@ -49,10 +50,10 @@ def small(tmp_path_factory: pytest.TempPathFactory) -> Settings:
 def vectors(settings: Settings) -> dict[str, np.ndarray]:
     """Source → the vector of its one passage, as it lies in the segments."""
     with Catalog(settings.index) as catalog:
-        stored, locations = list(catalog.all_passages()), catalog.locations()
+        stored = list(catalog.all_passages())
     reader = SegmentReader(settings.index / "vectors")
     try:
-        return {one.passage.source: reader.read(locations[one.key], one.key).vector for one in stored}
+        return {one.source: reader.read(one.location, one.key).vector for one in stored if one.location}
     finally:
         reader.close()
 
@@ -72,6 +73,7 @@ def test_int8_is_near_the_model_and_not_the_same(embedder: Embedder) -> None:
     assert quantised is not None
     found = json.loads((folder_of(embedder.files, f"int8-{name}") / "agreement.json").read_text())
     assert found["texts"] == 64
+    assert found["ndcg@10"]["int8"] >= found["ndcg@10"]["model"] - 0.01 > 0.5
     assert 0.98 <= found["lowest_text_cosine"] < 1
     assert 0.98 <= found["mean_token_cosine"] < 1
     unseen = passages[::9]
@@ -121,11 +123,43 @@ def test_where_int8_strays_too_far_the_index_is_made_without_and_stays_so(
         sync(settings, embedder=embedder)
     assert recorded(settings) == "auto"
     made = vectors(settings)
-    expected = embedder.embed_query("Ferry\nThe ferry leaves at 06:40 and takes three hours.").vector
+    expected = embedder.embed_query("Ferry\n# Ferry\n\nThe ferry leaves at 06:40 and takes three hours.").vector
     assert float(made["ferry.md"] @ expected) > 0.9995  # bfloat16, as without the setting
     (settings.corpus / "ferry.md").write_text("# Ferry\n\nThe ferry leaves at 07:10 and takes two hours.\n")
     sync(settings, embedder=embedder)  # and no second warning
     assert recorded(settings) == "auto"
+
+
+def test_what_is_lost_of_ndcg_is_worked_out_by_rank() -> None:
+    passages = np.eye(12, dtype=np.float32)
+    questions = passages.copy()
+    assert quantisation.known_item_ndcg(questions, passages) == 1
+    questions[0] = 0.9 * passages[1] + 0.1 * passages[0]  # second: 1 / log2(3) = .63093
+    questions[1] = -passages[1]  # the last of twelve: nothing
+    # (10 + .63093) / 12 = .88591
+    assert quantisation.known_item_ndcg(questions, passages) == pytest.approx(0.88591, abs=1e-5)
+
+
+@pytest.mark.parametrize(("turned", "agrees"), [(0.0, True), (0.5, False)])
+def test_an_engine_that_ranks_otherwise_does_not_agree(embedder: Embedder, turned: float, agrees: bool) -> None:
+    class Turned:
+        """The engine itself, its texts drawn towards that of another text in the batch before it."""
+
+        name, batch = "openvino", embedder.engine.batch
+
+        def forward(self, given: Iterable[Batch]) -> Iterator[Forward]:
+            last = None
+            for made in embedder.engine.forward(given):
+                own = made.texts / np.linalg.norm(made.texts)
+                yield Forward(made.batch, own if last is None else own + turned * last, made.tokens)
+                last = own
+
+    texts = agreement.samples()
+    tokens = quantisation._limited(embedder, texts)
+    questions = quantisation._limited(embedder, map(quantisation._question, texts))
+    found = quantisation._compare(embedder.engine, Turned(), tokens, questions, len(tokens))
+    assert found["agrees"] is agrees
+    assert found["mean_token_cosine"] == pytest.approx(1, abs=1e-3)
 
 
 def test_only_openvino_runs_int8() -> None:

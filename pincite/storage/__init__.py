@@ -5,6 +5,7 @@ from pincite.storage.derived import DerivedDamaged
 from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
 from pincite.storage.selection import Selection
 from pincite.storage.snapshot import IndexReader, Snapshot, current_generation
+from pincite.storage.staging import staging
 from pincite.storage.vectors import CorruptRecord, Record, SegmentReader, SegmentWriter
 
 __all__ = [
@@ -28,4 +29,5 @@ __all__ = [
     "StoredPassage",
     "create",
     "current_generation",
+    "staging",
 ]

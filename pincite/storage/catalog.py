@@ -158,7 +158,7 @@ class StoredPassage:
     terms: np.ndarray
     """Of its indexed text, as numbers, in order."""
     sha256: bytes
-    """Of its words, its place and its terms, as they were committed."""
+    """Of its words, its place, its terms and its document's name, title and hash, as they were committed."""
     file_sha256: str
     _rest: tuple
     """Title, heading, counted, columns and sentences as they lie in the catalog."""
@@ -260,8 +260,11 @@ def peek(folder: Path, key: str) -> str:
 class Catalog:
     """An open connection. For one thread at a time."""
 
-    def __init__(self, folder: Path, *, writable: bool = False) -> None:
-        """Raises `IndexMissing`, `IndexMismatch` for another format, `IndexDamaged`."""
+    def __init__(self, folder: Path, *, writable: bool = False, is_scratch: bool = False) -> None:
+        """`is_scratch`: what is written need not outlive this process.
+
+        Raises `IndexMissing`, `IndexMismatch` for another format, `IndexDamaged`.
+        """
         self.path = folder / FILE
         if not exists(folder):
             raise IndexMissing(f"{folder}: no index here: run python ingest.py")
@@ -273,8 +276,12 @@ class Catalog:
         try:
             with self.named():
                 self._connection.execute("PRAGMA foreign_keys = ON")
-                self._connection.execute("PRAGMA synchronous = FULL")
-                self._connection.execute("PRAGMA secure_delete = ON")
+                if is_scratch:
+                    self._connection.execute("PRAGMA journal_mode = MEMORY")
+                    self._connection.execute("PRAGMA synchronous = OFF")
+                else:
+                    self._connection.execute("PRAGMA synchronous = FULL")
+                    self._connection.execute("PRAGMA secure_delete = ON")
                 self._connection.create_function("is_titled", 3, is_titled, deterministic=True)
                 found = self.meta("format")
             if found != str(FORMAT):
@@ -511,8 +518,7 @@ class Catalog:
         document, state = new.document, new.state
         self.remove_document(document.source)
         cursor = self._connection.execute(
-            "INSERT INTO documents (source, size, modified, looked, sha256, title, media_type, text, text_sha256,"
-            " sections, structure, coverage, reader, remarks) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            f"INSERT INTO documents ({_DOCUMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
             (
                 document.source,
                 state.size,
@@ -535,6 +541,23 @@ class Catalog:
         self._connection.executemany(
             "INSERT INTO passages VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             [_passage_row(cursor.lastrowid or 0, passage, document.sha256) for passage in new.passages],
+        )
+
+    def attach(self, staged: "Catalog") -> None:
+        """Have that catalog at hand for `put_staged`, until this one is closed."""
+        self._connection.execute("ATTACH ? AS staged", (str(staged.path),))
+
+    def put_staged(self) -> None:
+        """Add or replace every document of the catalog at hand. Within `writing`."""
+        self._connection.execute("DELETE FROM documents WHERE source IN (SELECT source FROM staged.documents)")
+        self._connection.execute(
+            f"INSERT INTO documents ({_DOCUMENT}) SELECT {_DOCUMENT} FROM staged.documents ORDER BY id"  # noqa: S608 - constants
+        )
+        self._connection.execute(
+            "INSERT INTO passages SELECT p.id, d.id, p.start, p.end, p.text, p.sha256, p.heading, p.counted, p.columns,"
+            " p.sentences, p.terms, p.key"
+            " FROM staged.passages p JOIN staged.documents s ON s.id = p.document"
+            " JOIN main.documents d ON d.source = s.source ORDER BY p.id"
         )
 
     def remove_document(self, source: str) -> None:
@@ -597,6 +620,10 @@ class Catalog:
         statement = _SELECT_PASSAGE + " WHERE p.id BETWEEN ? AND ? ORDER BY p.id"
         for row in self._rows(_PASSAGE_KINDS, statement, first, last):
             yield _stored_passage(row)
+
+    def keys(self) -> Iterator[tuple[int, bytes]]:
+        """Every passage's id and the key of its vector record, in order of id."""
+        return ((id_, key) for id_, key in self._rows("ib", "SELECT id, key FROM passages ORDER BY id"))
 
     def ids_after(self, id_: int) -> np.ndarray:
         """Ids of the passages that came after this one, int64, rising."""
@@ -744,6 +771,10 @@ _GROUPS = {
 }
 _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}
 
+_DOCUMENT = (
+    "source, size, modified, looked, sha256, title, media_type, text, text_sha256, sections, structure, coverage,"
+    " reader, remarks"
+)
 _PASSAGE_KINDS = "isiisssssbbbIIIbs"
 _SELECT_PASSAGE = (
     "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.counted, p.columns, p.sentences,"

@@ -11,7 +11,7 @@ from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
 from pincite.settings import Settings
-from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, vectors
+from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, staging, vectors
 from pincite.storage.catalog import FILE, FORMAT, exists, peek
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
@@ -69,21 +69,21 @@ def sync(
                 (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
         if not exists(index.path):
             _begin(index, corpus)
-        with Catalog(index.path, writable=True) as catalog:
+        with Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
             _check_corpus(catalog.meta("corpus"), corpus, index.path, move_corpus)
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
             difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
             known = catalog.counts()["documents"]
             _guard(difference, known, corpus, allow_removals)
-            run = Run(settings, index, catalog, recipe, embedder, progress)
-            difference, documents = run.read(difference, corpus, anew=rebuild)
+            run = Run(settings, index, catalog, staged, recipe, embedder, progress)
+            difference = run.read(difference, corpus, anew=rebuild)
             _guard(difference, known, corpus, allow_removals)  # what turned out to hold no text is gone too
-            embedded = run.apply(difference, documents, anew=rebuild)
+            embedded = run.apply(difference, anew=rebuild)
             if move_corpus:
                 with catalog.writing():
                     catalog.set_meta("corpus", str(corpus))
-            counts, read = catalog.counts(), {new.document.source for new in documents}
+            counts = catalog.counts()
             return Report(
                 difference,
                 counts["documents"],
@@ -91,7 +91,7 @@ def sync(
                 embedded,
                 catalog.generation,
                 time.monotonic() - started,
-                ledger(catalog, read),
+                ledger(catalog, set(staged.files())),
             )
 
 
@@ -114,14 +114,16 @@ def sync_collection(
     with index.writer():
         if not exists(index.path):
             _begin(index, settings.corpus.resolve())
-        with Catalog(index.path, writable=True) as catalog:
+        with Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
             _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
             if catalog.generation:
                 recipe.check(catalog, index.path)
                 return
-            run = Run(settings, index, catalog, recipe, embedder, progress)
-            new = [run.cut(document, FileState(document.source, 0, 0, 0, document.sha256)) for document in documents]
-            run.apply(Difference(), new, anew=True)
+            run = Run(settings, index, catalog, staged, recipe, embedder, progress)
+            with staged.writing():
+                for document in documents:
+                    run.stage(document, FileState(document.source, 0, 0, 0, document.sha256))
+            run.apply(Difference(), anew=True)
 
 
 def preview(settings: Settings, *, rebuild: bool = False, move_corpus: bool = False) -> Difference:
@@ -139,11 +141,11 @@ def restore(settings: Settings, embedder: Embedder | None = None) -> None:
     """Build damaged derived files again from catalog and segments; the documents stay as they are."""
     index = IndexFolder(settings.index)
     recipe = Recipe.of(settings)
-    with index.writer(_PATIENCE), Catalog(index.path, writable=True) as catalog:
+    with index.writer(_PATIENCE), Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
         recipe.check(catalog, index.path)
-        run = Run(settings, index, catalog, recipe, embedder)
+        run = Run(settings, index, catalog, staged, recipe, embedder)
         if not run.is_readable():  # else somebody was quicker
-            run.apply(Difference(skipped=catalog.skipped(), failed=catalog.failed()), [], anew=True)
+            run.apply(Difference(skipped=catalog.skipped(), failed=catalog.failed()), anew=True)
 
 
 def _corpus_folder(settings: Settings) -> Path:

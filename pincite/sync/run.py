@@ -1,10 +1,10 @@
 """One run of a writer: from a difference to a committed generation."""
 
 import hashlib
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
-from itertools import islice
+from itertools import chain, islice
 from pathlib import Path
 
 import numpy as np
@@ -51,21 +51,26 @@ class Run:
         settings: Settings,
         index: IndexFolder,
         catalog: Catalog,
+        staged: Catalog,
         recipe: Recipe,
         embedder: Embedder | None = None,
         progress: Progress | None = None,
     ) -> None:
-        """`progress` is told the stages `read`, `embed` and `commit`, never after the commit."""
+        """`staged` takes what is read until it is committed.
+
+        `progress` is told the stages `read`, `embed` and `commit`, never after the commit.
+        """
         self._settings = settings
         self._index = index
         self._catalog = catalog
+        self._staged = staged
         self._recipe = recipe
         self._embedder = embedder
         self._progress = progress or (lambda _stage, _done, _total: None)
         self._ids = range(0)
         """Reserved passage ids that are still free."""
 
-    def apply(self, difference: Difference, documents: Sequence[NewDocument], *, anew: bool = False) -> int:
+    def apply(self, difference: Difference, *, anew: bool = False) -> int:
         """Bring the index to a state that was read; `anew` builds the derived files from nothing.
 
         Returns how many passages were embedded.
@@ -78,44 +83,44 @@ class Run:
             self._note(difference)
         else:
             old_names = {new: old for old, new in difference.moved}
-            replaced = (new.document.source for new in documents)
-            gone = [*difference.removed, *(old_names.get(source, source) for source in replaced)]
+            gone = [*difference.removed, *(old_names.get(source, source) for source in self._staged.files())]
             anew = anew or not self.is_reusable()
-            embedded = self._embed(self._unembedded(documents, gone, everything=anew))
+            embedded = self._embed(self._unembedded(gone, everything=anew))
+            catalog.attach(self._staged)
             try:
-                self._commit(difference, documents, gone, None if anew else catalog.generation)
+                self._commit(difference, gone, None if anew else catalog.generation)
             except DerivedDamaged:  # what was to be shared or read again is not as it was written
-                embedded += self._embed(self._unembedded(documents, gone, everything=True))
-                self._commit(difference, documents, gone, None)
+                embedded += self._embed(self._unembedded(gone, everything=True))
+                self._commit(difference, gone, None)
         generation.sweep(self._index, catalog.generation, set(catalog.committed_ends()))
         catalog.checkpoint()
         return embedded
 
     # Reading
 
-    def read(
-        self, difference: Difference, corpus: Path, *, anew: bool = False
-    ) -> tuple[Difference, Sequence[NewDocument]]:
+    def read(self, difference: Difference, corpus: Path, *, anew: bool = False) -> Difference:
         """Read and cut what was added or changed, and with `anew` everything else too.
 
         Returns the difference as it was found when the files were read.
         """
-        difference, documents = self._read(difference, corpus, anew=anew)
-        return difference, [*documents, *self._cut_again(difference, documents)] if anew else documents
+        with self._staged.writing():
+            difference = self._read(difference, corpus, anew=anew)
+            if anew:
+                self._cut_again(difference)
+        return difference
 
-    def _cut_again(self, difference: Difference, read: Sequence[NewDocument]) -> Iterator[NewDocument]:
+    def _cut_again(self, difference: Difference) -> None:
         """Documents that stay although their files cannot be read now: cut from the text in the catalog."""
-        done = {*difference.removed, *(new.document.source for new in read)}
+        done = {*difference.removed, *self._staged.files()}
         new_names = dict(difference.moved)
         for source, before in self._catalog.files().items():
             name = new_names.get(source, source)
             if not done & {source, name} and (document := self._catalog.document(source)):
-                yield self.cut(replace(document, source=name), difference.states.get(name, before))
+                self.stage(replace(document, source=name), difference.states.get(name, before))
 
-    def _read(self, difference: Difference, corpus: Path, *, anew: bool) -> tuple[Difference, list[NewDocument]]:
+    def _read(self, difference: Difference, corpus: Path, *, anew: bool) -> Difference:
         moved = [new for _, new in difference.moved] if anew else []
         sources = sorted([*difference.added, *difference.changed, *moved])
-        documents: list[NewDocument] = []
         inaccessible: dict[str, str] = {}
         unreadable: dict[str, str] = {}
         with closing(self._outcomes(corpus, sources)) as outcomes:  # no reading process outlives a sync that stops
@@ -124,7 +129,7 @@ class Run:
                 if isinstance(outcome, Document):
                     # The bytes that were read may be newer than those that were compared.
                     state = replace(difference.states[source], sha256=outcome.sha256)
-                    documents.append(self.cut(_with_language(outcome), state))
+                    self.stage(_with_language(outcome), state)
                 else:
                     (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
         self._progress("read", len(sources), len(sources))
@@ -136,20 +141,16 @@ class Run:
         lost += [old for old, new in difference.moved if new in unreadable]
         kept_moves = [(old, new) for old, new in difference.moved if new not in unreadable]
         named_again = {new for _, new in kept_moves}
-        return (
-            replace(
-                difference,
-                added=[source for source in difference.added if source not in failed],
-                changed=[source for source in difference.changed if source not in failed],
-                moved=kept_moves,
-                removed=sorted(difference.removed + lost),
-                unchanged=difference.unchanged + len(staying),
-                skipped=dict(sorted((difference.skipped | failed).items())),
-                failed=difference.failed
-                | {source: self._attempted(difference.states[source]) for source in unreadable},
-                states={s: at for s, at in difference.states.items() if s not in failed or s in named_again},
-            ),
-            documents,
+        return replace(
+            difference,
+            added=[source for source in difference.added if source not in failed],
+            changed=[source for source in difference.changed if source not in failed],
+            moved=kept_moves,
+            removed=sorted(difference.removed + lost),
+            unchanged=difference.unchanged + len(staying),
+            skipped=dict(sorted((difference.skipped | failed).items())),
+            failed=difference.failed | {source: self._attempted(difference.states[source]) for source in unreadable},
+            states={s: at for s, at in difference.states.items() if s not in failed or s in named_again},
         )
 
     def _outcomes(
@@ -169,15 +170,12 @@ class Run:
     def _attempted(self, state: FileState) -> FileState:
         return replace(state, reader=attempt(state.reader, self._settings.sync))
 
-    def cut(self, document: Document, state: FileState) -> NewDocument:
-        """The document with its passages, ready to be committed."""
+    def stage(self, document: Document, state: FileState) -> None:
+        """Cut a document into passages, ready to be committed. Within `writing` of what is staged."""
         passages = cut(document, self._model().tokenizer.count, self._settings.passages.tokens)
         ids = self._new_ids(len(passages))
-        return NewDocument(
-            document,
-            state,
-            [NewPassage(id_, passage, self._key(passage)) for id_, passage in zip(ids, passages, strict=True)],
-        )
+        new = [NewPassage(id_, passage, self._key(passage)) for id_, passage in zip(ids, passages, strict=True)]
+        self._staged.put_document(NewDocument(document, state, new))
 
     def _new_ids(self, count: int) -> range:
         """Passage ids that nobody else gets. Reserved by the block, for each reservation is a commit."""
@@ -204,16 +202,11 @@ class Run:
             self._embedder = embedding.open_embedder(files, self._settings.model.engine)
         return self._embedder
 
-    def _unembedded(
-        self, documents: Sequence[NewDocument], gone: list[str], *, everything: bool
-    ) -> dict[bytes, Passage]:
-        """Passages without a sound record, by key: of the new documents, and with `everything` of
-        those that stay."""
-        wanted = {new.key: new.passage for document in documents for new in document.passages}
-        if everything:
-            leaving = self._catalog.passage_ids(gone)
-            staying = (stored for stored in self._catalog.all_passages() if stored.id not in leaving)
-            wanted |= {stored.key: stored.passage for stored in staying}
+    def _unembedded(self, gone: Sequence[str], *, everything: bool) -> dict[bytes, int]:
+        """Keys without a sound record, each with the first passage that has it: of what is staged, and with
+        `everything` of what stays, too."""
+        leaving = self._catalog.passage_ids(gone) if everything else set()
+        wanted = chain(self._staged.keys(), self._catalog.keys() if everything else ())
         reader = SegmentReader(self._index.vectors)
 
         def is_sound(key: bytes) -> bool:
@@ -223,19 +216,32 @@ class Run:
             except CorruptRecord:
                 return False
 
+        missing: dict[bytes, int] = {}
         try:
-            return {key: passage for key, passage in wanted.items() if not is_sound(key)}
+            for id_, key in wanted:
+                if id_ not in leaving and key not in missing and not is_sound(key):
+                    missing[key] = id_
         finally:
             reader.close()
+        return missing
 
-    def _embed(self, missing: dict[bytes, Passage]) -> int:
+    def _passages(self, ids: Iterable[int]) -> Iterator[Passage]:
+        """Staged or committed passages, in order of `ids`."""
+        remaining = iter(ids)
+        while some := list(islice(remaining, _BATCH)):
+            found = {
+                stored.id: stored for catalog in (self._staged, self._catalog) for stored in catalog.passages(some)
+            }
+            yield from (found[id_].passage for id_ in some)
+
+    def _embed(self, missing: Mapping[bytes, int]) -> int:
         """Embed, write and commit vectors batch by batch, so that a run that dies goes on from here."""
         if not missing:
             return 0
         keys = list(missing)
         self._progress("embed", 0, len(keys))
-        embedder = precision.embedder(self._model(), self._catalog, self._recipe, missing.values())
-        embedded = embedder.embed_passages(missing.values())
+        embedder = precision.embedder(self._model(), self._catalog, self._recipe, self._passages(missing.values()))
+        embedded = embedder.embed_passages(self._passages(missing.values()))
         writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         done = 0
         try:
@@ -264,9 +270,7 @@ class Run:
                 self._catalog.touch(difference.states.values())
                 self._catalog.put_skipped(difference.skipped, difference.failed)
 
-    def _commit(
-        self, difference: Difference, documents: Sequence[NewDocument], gone: Sequence[str], previous: int | None
-    ) -> None:
+    def _commit(self, difference: Difference, gone: Sequence[str], previous: int | None) -> None:
         """The one transaction that makes the new state the current one; `gone`: whose passages go."""
         self._progress("commit", 0, 0)
         catalog = self._catalog
@@ -279,8 +283,7 @@ class Run:
             for old, new in difference.moved:
                 catalog.rename_document(old, difference.states[new])
             catalog.touch(difference.states.values())
-            for document in documents:
-                catalog.put_document(document)
+            catalog.put_staged()
             catalog.put_skipped(difference.skipped, difference.failed)
             self._compact()
             manifest_sha256 = generation.build(
