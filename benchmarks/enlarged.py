@@ -7,7 +7,7 @@ So what is found is no measure of anything; what it costs is.
 
 import random
 from collections.abc import Iterable, Iterator
-from itertools import count
+from itertools import count, islice
 from pathlib import Path
 
 import numpy as np
@@ -31,18 +31,19 @@ class Mixing(Embedder):
 
     def embed_passages(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Embedding]]:
         """As `Embedder` does."""
-        every = list(passages)
+        every = enumerate(passages)
         rng = np.random.default_rng(0)
         if self._pool is None:
-            first = sorted(super().embed_passages(every[:POOL]), key=lambda numbered: numbered[0])
-            yield from first
-            self._pool = [made for _, made in first]
-        for number in range(len(self._pool), len(every)):
+            first = [passage for _, passage in islice(every, POOL)]
+            read = sorted(super().embed_passages(first), key=lambda numbered: numbered[0])
+            yield from read
+            self._pool = [made for _, made in read]
+        for number, passage in every:
             one, other = (self._pool[row] for row in rng.integers(len(self._pool), size=2))
             noise = rng.standard_normal(len(one.vector)).astype(np.float32)
             mixed = _SHARE * one.vector + (1 - _SHARE) * other.vector + _NOISE * noise / np.linalg.norm(noise)
             (vector,) = codes.unit(mixed[None])
-            yield number, Embedding(vector, one.tokens, _sentences(every[number], len(one.tokens)))
+            yield number, Embedding(vector, one.tokens, _sentences(passage, len(one.tokens)))
 
 
 def _sentences(passage: Passage, tokens: int) -> np.ndarray:

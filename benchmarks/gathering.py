@@ -44,9 +44,9 @@ _RESTS_ON = (
     relevance.Question,
     relevance.TermStatistics,
     relevance.token_evidence,
-    relevance.idf_share,
+    relevance.word_evidence,
     relevance.pair_weight,
-    relevance.proximity,
+    relevance.proximities,
     codes,
     query_module,
 )

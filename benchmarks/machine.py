@@ -6,7 +6,7 @@ import resource
 import sys
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -33,6 +33,24 @@ def measured() -> Iterator[Cost]:
 def peak_mib() -> float:
     """Most memory that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+
+
+def anonymous_mib() -> float | None:
+    """Memory that this process holds now and that is no file's, where the system counts it."""
+    return _counted("/proc/self/status", "RssAnon", 1 << 10)
+
+
+def written_mib() -> float | None:
+    """What this process has had written to disks, where the system counts it."""
+    return _counted("/proc/self/io", "write_bytes", 1 << 20)
+
+
+def _counted(path: str, name: str, unit: int) -> float | None:
+    with suppress(OSError):
+        for line in Path(path).read_text(encoding="ascii").splitlines():
+            if line.startswith(f"{name}:"):
+                return int(line.split()[1]) / unit
+    return None
 
 
 def disk_mib(folder: Path) -> float:

@@ -26,7 +26,6 @@ import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from importlib.metadata import version
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Any
@@ -34,6 +33,7 @@ from typing import Any
 import numpy as np
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from benchmarks.machine import conditions
 from pincite.embedding.model import cache_folder
 from pincite.errors import PinciteError
 from pincite.evaluation import Collection
@@ -49,8 +49,8 @@ ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "corpus"
 JUDGED = ROOT / "judgments" / "answerable.jsonl"
 SESSIONS = 5
-FIRST_LOOK = 100
-"""Questions from all sessions, after which memory is looked at for the first time."""
+LOOK = 100
+"""Questions from all sessions between two looks at memory."""
 PATIENCE = 60_000
 """Milliseconds."""
 
@@ -237,7 +237,7 @@ def main() -> None:
         searcher = Searcher(settings)
         sync(settings, embedder=searcher.embedder, progress=told)
         with Catalog(settings.index) as catalog:
-            texts = asked(arguments.folder, collection, catalog, 2 * max(arguments.questions, FIRST_LOOK))
+            texts = asked(arguments.folder, collection, catalog, 2 * max(arguments.questions, LOOK))
             with catalog.reading():
                 counts = catalog.counts()
         questions = expected(searcher, texts)
@@ -247,13 +247,8 @@ def main() -> None:
         parser.error("too few of the questions have an answer here")
     del searcher
 
-    from benchmarks.embedding import processor  # imports PyTorch
-
     result: dict[str, Any] = {
-        "machine": processor(),
-        "cores": os.cpu_count(),
-        "load_before": round(os.getloadavg()[0], 1),
-        "versions": {name: version(name) for name in ("streamlit", "playwright")} | {"python": sys.version.split()[0]},
+        **conditions(("streamlit", "playwright")),
         "documents": counts["documents"],
         "passages": counts["passages"],
         "different_questions": len(questions),
@@ -280,13 +275,12 @@ def main() -> None:
 
 
 def crowd(browser: Browser, address: str, process: int, questions: Sequence[Question]) -> dict[str, Any]:
-    """Memory of the server before, after the first hundred questions and after all, and how long they took."""
+    """Memory of the server before and after each hundred questions, and how long they took."""
     pages = [opened(browser, address) for _ in range(SESSIONS)]
-    levels = {"before": round(memory(process))}
-    times = at_once(pages, questions[:FIRST_LOOK])
-    levels[f"after {len(times)} questions"] = round(memory(process))
-    times += at_once(pages, questions[FIRST_LOOK:])
-    levels[f"after {len(times)} questions"] = round(memory(process))
+    levels, times = {"before": round(memory(process))}, []
+    for first in range(0, len(questions), LOOK):
+        times += at_once(pages, questions[first : first + LOOK])
+        levels[f"after {len(times)} questions"] = round(memory(process))
     return {"sessions": SESSIONS, "server_memory_mib": levels, "enter_to_results_at_once_ms": summary(times)}
 
 

@@ -23,13 +23,15 @@ from typing import Any
 import numpy as np
 
 from benchmarks.enlarged import build
-from benchmarks.machine import conditions, disk_mib, peak_mib
+from benchmarks.machine import anonymous_mib, conditions, disk_mib
 from pincite import Searcher, Settings, embedding
 from pincite.embedding.model import cache_folder
 from pincite.errors import QuestionError
 from pincite.evaluation.collection import Collection
 from pincite.profile import profile
 from pincite.query import Query, plain
+from pincite.storage import Generation, IndexFolder
+from pincite.storage.dense import DenseIndex
 
 COUNT = 10
 THREADS = (1, 2, 4)
@@ -69,6 +71,21 @@ def cold(index: Path, question: str) -> dict[str, float]:
     return {"median": round(statistics.median(taken), 2), "fastest": round(min(taken), 2)}
 
 
+def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -> dict[str, Any]:
+    """Of the ten nearest among all vectors, how many are found, and what the manifest says of that."""
+    layout = generation.manifest.dense
+    if layout.base is None:
+        return {"recall@10": 1.0, "recall_in_manifest": None}
+    everywhere = layout.model_copy(update={"base": layout.base.model_copy(update={"probes": layout.base.lists})})
+    exact = DenseIndex(IndexFolder(index).generation(generation.manifest.generation) / "dense", everywhere)
+    shares = [len({*generation.dense.search(v, 10)} & {*exact.search(v, 10)}) / 10 for v in vectors]
+    return {
+        "recall@10": round(float(np.mean(shares)), 4),
+        "recall_in_manifest": round(layout.base.recall, 4),
+        "lists_and_probes": [layout.base.lists, layout.base.probes],
+    }
+
+
 def measure(
     collection: Collection, size: int, questions: Sequence[Query], embedder: embedding.Embedder
 ) -> dict[str, Any]:
@@ -77,8 +94,10 @@ def measure(
     settings = build(Settings(), collection, size, index, embedder)
     searcher = Searcher(settings, embedder)
     latency(searcher, questions)  # warms
+    anonymous = anonymous_mib()
     with searcher.index.snapshot() as snapshot:
         passages = snapshot.generation.manifest.passages
+        vectors = recall(index, snapshot.generation, [embedder.embed_query(asked.text).vector for asked in questions])
     stages = profile(searcher, questions[0].text, COUNT)
     return {
         "passages": passages,
@@ -86,8 +105,9 @@ def measure(
         "questions_per_second": rates(searcher, questions),
         "stages": {name: round(value, 2) for name, value in stages.stages.items()},
         "cold_seconds": cold(index, questions[0].text),
+        **vectors,
         "disk_mib": round(disk_mib(index)),
-        "peak_mib": round(peak_mib()),
+        "anonymous_mib": anonymous,
     }
 
 

@@ -12,19 +12,16 @@ import argparse
 import hashlib
 import json
 import os
-import platform
-import re
-import resource
 import shutil
 import statistics
 import time
 from collections.abc import Callable, Iterator
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.embedding import passages_of, processor
+from benchmarks.embedding import passages_of
+from benchmarks.machine import anonymous_mib, conditions, disk_mib, measured, peak_mib, written_mib
 from pincite import embedding, reading
 from pincite.search import Searcher
 from pincite.settings import Settings
@@ -121,27 +118,11 @@ def written(folder: Path) -> dict[tuple[int, int], int]:
     }
 
 
-def output_bytes() -> int | None:
-    """What this process has had written to disks, where the system counts it."""
-    try:
-        return int(re.findall(r"^write_bytes: (\d+)", Path("/proc/self/io").read_text(), re.MULTILINE)[0])
-    except (OSError, IndexError):
-        return None
-
-
-def anonymous_megabytes() -> float | None:
-    """Resident memory that is not files, where the system counts it."""
-    try:
-        return int(re.findall(r"^RssAnon:\s+(\d+)", Path("/proc/self/status").read_text(), re.MULTILINE)[0]) / 1024
-    except (OSError, IndexError):
-        return None
-
-
 def timed(work: Callable[[], object]) -> dict[str, float]:
     """Seconds by the clock and of the processor."""
-    wall, used = time.perf_counter(), time.process_time()
-    work()
-    return {"seconds": round(time.perf_counter() - wall, 3), "cpu": round(time.process_time() - used, 3)}
+    with measured() as cost:
+        work()
+    return {"seconds": round(cost.seconds, 3), "cpu": round(cost.cpu_seconds, 3)}
 
 
 def main() -> None:
@@ -156,11 +137,7 @@ def main() -> None:
     settings = Settings(corpus=arguments.folder / "corpus", index=arguments.folder / "index")
     embedder = embedding.open_embedder(embedding.find(settings.model.name))
     report: dict[str, object] = {
-        "machine": processor(),
-        "cores": os.cpu_count(),
-        "load": os.getloadavg()[0],
-        "python": platform.python_version(),
-        "versions": {name: version(name) for name in ("faiss-cpu", "tantivy", "numpy")},
+        **conditions(("faiss-cpu", "tantivy", "numpy")),
         "passages": arguments.passages,
         "files": arguments.passages // arguments.a_file,
     }
@@ -168,7 +145,7 @@ def main() -> None:
         shutil.rmtree(arguments.folder, ignore_errors=True)
         report["build"] = timed(lambda: build(settings, arguments.passages, arguments.a_file, embedder))
     index = IndexFolder(settings.index)
-    report["no change"] = [timed(lambda: sync(settings, embedder=embedder)) for _ in range(arguments.rounds)]
+    report["no_change"] = [timed(lambda: sync(settings, embedder=embedder)) for _ in range(arguments.rounds)]
     searcher = Searcher(settings, embedder)
     changes = []
     for number in range(arguments.rounds):
@@ -180,23 +157,23 @@ def main() -> None:
             sync(settings, embedder=embedder)
             assert any(word in hit.passage.text for hit in searcher.search(word).hits)
 
-        before, output = written(settings.index), output_bytes()
+        before, output = written(settings.index), written_mib()
         entry: dict[str, object] = {**timed(change)}
-        after, now = written(settings.index), output_bytes()
-        entry["megabytes of files"] = sum(max(0, after[file] - before.get(file, 0)) for file in after) / 1e6
-        entry["megabytes output"] = None if output is None or now is None else (now - output) / 1e6
+        after, now = written(settings.index), written_mib()
+        entry["mib_of_files"] = round(sum(max(0, after[file] - before.get(file, 0)) for file in after) / 2**20, 1)
+        entry["mib_written"] = None if output is None or now is None else round(now - output, 1)
         changes.append(entry)
-    report["one document"] = changes
+    report["one_document"] = changes
     with Catalog(settings.index) as catalog:
         opened = open_generation(index.generation(catalog.generation))
     report["dense"] = opened.manifest.dense.model_dump(exclude={"parts"})
     report["parts"] = {"dense": len(opened.manifest.dense.parts), "lexical": len(opened.manifest.lexical)}
-    report["questions ms"] = statistics.median(
+    report["question_ms"] = statistics.median(
         searcher.search(f"what is said of {word}?").milliseconds for word in ("ketamine", "law", "heart", "age") * 5
     )
-    report["anonymous MB"] = anonymous_megabytes()
-    report["peak MB"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-    report["disk MB"] = index.bytes() / 1e6
+    report["anonymous_mib"] = anonymous_mib()
+    report["peak_mib"] = round(peak_mib())
+    report["disk_mib"] = round(disk_mib(settings.index))
     told = json.dumps(report, indent=1)
     print(told)
     if arguments.json:

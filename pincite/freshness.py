@@ -15,19 +15,26 @@ from pincite.types import Hit, Place
 Freshness = Literal["current", "changed", "missing"]
 
 
-def freshness(corpus: Path, catalog: Catalog, sources: Iterable[str]) -> dict[str, Freshness]:
-    """Each indexed source → how its file stands to what is indexed. A file that cannot be opened is missing."""
-    found: dict[str, Freshness] = {}
-    for source, state in catalog.states(sources).items():
+def freshness(
+    corpus: Path, catalog: Catalog, sources: Iterable[str], answered: Mapping[str, str] | None = None
+) -> dict[str, Freshness]:
+    """Each indexed source → how its file stands to what is indexed. A file that cannot be opened is missing.
+
+    `answered`: source → SHA-256 of the file as an answer has it, which may be of a generation before: then it is
+    the answer that is compared, and what is no longer indexed is missing.
+    """
+    answered = answered or {}
+    found: dict[str, Freshness] = dict.fromkeys(answered, "missing")
+    for source, state in catalog.states({*sources, *answered}).items():
+        wanted = answered.get(source, state.sha256)
         try:
             info = (corpus / source).stat(follow_symlinks=False)
             if not stat.S_ISREG(info.st_mode):  # what stands there now may never end
                 found[source] = "missing"
-            elif (info.st_size, info.st_mtime_ns) == (state.size, state.modified):
-                found[source] = "current"
             else:
-                digest = _sha256(corpus / source, info.st_size, info.st_mtime_ns)
-                found[source] = "current" if digest == state.sha256 else "changed"
+                is_as_indexed = (info.st_size, info.st_mtime_ns) == (state.size, state.modified)
+                sha256 = state.sha256 if is_as_indexed else _sha256(corpus / source, info.st_size, info.st_mtime_ns)
+                found[source] = "current" if sha256 == wanted else "changed"
         except OSError:
             found[source] = "missing"
     return found

@@ -119,13 +119,23 @@ def _put(folder: Path, name: str, data: bytes, *, replace: bool) -> Outcome:
             writing.chmod(target.stat().st_mode & 0o777)
             writing.replace(target)
             return "replaced"
-        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))  # the name is ours, or another's
-        writing.replace(target)
+        _name(writing, target)
         return "added"
     except FileExistsError:
         return "taken"
     finally:
         writing.unlink(missing_ok=True)
+
+
+def _name(writing: Path, target: Path) -> None:
+    """Give a whole file its name. Raises `FileExistsError` where another has it by now."""
+    try:
+        os.link(writing, target)
+    except FileExistsError:
+        raise
+    except OSError:  # a file system without hard links: the name is taken first, and is empty for a moment
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL))
+        writing.replace(target)
 
 
 def _present(folder: Path, name: str) -> str:

@@ -6,6 +6,7 @@ import pytest
 
 from pincite.embedding import Embedder
 from pincite.freshness import freshness, original
+from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog
 from pincite.sync import sync
@@ -33,6 +34,19 @@ def test_a_change_of_the_same_length_is_seen(indexed: Settings) -> None:
     file.write_bytes(file.read_bytes().replace(b"nine", b"five"))
     with Catalog(indexed.index) as catalog:
         assert freshness(indexed.corpus, catalog, ["same.md"]) == {"same.md": "changed"}
+
+
+def test_an_answer_of_the_generation_before_is_compared_as_it_was_given(indexed: Settings, embedder: Embedder) -> None:
+    answered = {
+        hit.passage.source: hit.sha256 for hit in Searcher(indexed, embedder).search("when does it close", 10).hits
+    }
+    (indexed.corpus / "same.md").write_text("Other words by now.\n")
+    (indexed.corpus / "gone.md").unlink(missing_ok=True)
+    sync(indexed, embedder=embedder)
+    with Catalog(indexed.index) as catalog:
+        assert freshness(indexed.corpus, catalog, ["same.md"]) == {"same.md": "current"}
+        found = freshness(indexed.corpus, catalog, [], {"same.md": answered["same.md"], "gone.md": answered["gone.md"]})
+        assert found == {"same.md": "changed", "gone.md": "missing"}
 
 
 def test_the_original_is_given_only_as_it_was_indexed(indexed: Settings) -> None:

@@ -46,8 +46,9 @@ class Shown:
     def of(cls, resources: Resources, asked: Asked, answer: Answer) -> "Shown":
         """Looks once at the files that the hits stand in."""
         with Catalog(resources.settings.index) as catalog, catalog.reading():
-            places = {hit.passage.source for hit in answer.hits} | {p.source for hit in answer.hits for p in hit.also}
-            files = freshness(resources.settings.corpus, catalog, places)
+            answered = {hit.passage.source: hit.sha256 for hit in answer.hits}
+            others = {place.source for hit in answer.hits for place in hit.also}
+            files = freshness(resources.settings.corpus, catalog, others, answered)
             standing_now = [(hit, standing(catalog, files, hit)) for hit in answer.hits]
             hits = [now for _, now in standing_now if now]
             gone = [hit for hit, now in standing_now if not now]
