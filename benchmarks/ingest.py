@@ -21,7 +21,7 @@ from benchmarks.machine import conditions, disk_mib, measured, peak_mib
 from benchmarks.reading import peak as largest_child_mib
 from pincite import embedding, reading
 from pincite.embedding import Embedder, ModelFiles
-from pincite.embedding.engine import ON_PROCESSOR, Batch, Forward
+from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.errors import Unreadable
 from pincite.search import Searcher
 from pincite.settings import Model, Settings
@@ -32,11 +32,10 @@ _FILE = 50_000
 """Characters of a file that is made, about."""
 
 
-class FreeEngine:
+class FreeEngine(Engine):
     """Vectors that cost nothing: the same few for every text, of the right shape."""
 
     name = "free"
-    batch = ON_PROCESSOR
 
     def __init__(self, files: ModelFiles) -> None:
         config = json.loads((files.folder / "config.json").read_text(encoding="utf-8"))

@@ -72,22 +72,20 @@ class Searcher:
         What is typed may have operators (`query.parse`); `filters` hold besides those. Derived files
         that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
 
-        `told` hears of each stage as it ends: `embedding`, `opening` the index, `vectors` and `words` that find
-        candidates, their `passages` and `records`, their `features`, `order` and folding, `hits` with their marks.
+        `told` hears of each stage as it ends: `opening` the index while `embedding` goes on, `vectors` and `words` that
+        find candidates, their `passages` and `records`, their `features`, `order` and folding, `hits` with their marks.
         """
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
         asked = tuple(chosen for chosen in (query.filters, filters) if chosen)
-        embedded = self.embedder.embed_query(query.text)
-        told("embedding")
         try:
-            return self._answer(query, asked, embedded, count, started, told)
+            return self._answer(query, asked, count, started, told)
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            return self._answer(query, asked, embedded, count, started, told)
+            return self._answer(query, asked, count, started, told)
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
 
@@ -95,18 +93,19 @@ class Searcher:
         self,
         query: Query,
         filters: tuple[Filters, ...],
-        embedded: QueryEmbedding,
         count: int | None,
         started: float,
         told: Told,
     ) -> Answer:
         count = count or self.settings.search.results
+        begun = self.embedder.begin_query(query.text)
         with self.index.snapshot() as snapshot:
-            question = question_of(snapshot, query, embedded)
             selection = Selection(filters, snapshot.allowed(*filters))
+            told("opening")
+            question = question_of(snapshot, query, begun())
             most = question.passages if selection.allowed is None else len(selection.allowed)
             fetched = max(count, self.settings.search.candidates)
-            told("opening")
+            told("embedding")
             while True:
                 candidates = self.candidates(snapshot, query, question, fetched, selection, told)
                 ranked = fold(self.rank(question, candidates, told))

@@ -14,7 +14,7 @@ import pytest
 
 from pincite import embedding
 from pincite.embedding import Embedder, Embedding, ModelFiles, QueryEmbedding, agreement, codes
-from pincite.embedding.engine import Batch, Forward
+from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.pytorch import PyTorchEngine
 from pincite.errors import ModelError, QuestionError
 from pincite.passages import cut
@@ -489,7 +489,7 @@ def test_where_openvino_disagrees_pytorch_is_used_with_a_warning(
     assert str(caught.value).endswith('OpenVINO disagrees with the original: set model.engine = "pytorch"')
 
 
-class Bent:
+class Bent(Engine):
     """An engine that gives another's vectors, bent for one text."""
 
     name = "bent"

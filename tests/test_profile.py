@@ -11,7 +11,7 @@ from pincite.profile import profile
 from pincite.search import Searcher
 from pincite.settings import Settings
 
-STAGES = ["embedding", "opening", "vectors", "words", "passages", "records", "features", "order", "hits"]
+STAGES = ["opening", "embedding", "vectors", "words", "passages", "records", "features", "order", "hits"]
 QUESTION = "How fast does ketamine work?"
 
 

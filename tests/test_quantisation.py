@@ -12,7 +12,7 @@ import pytest
 
 from pincite import embedding
 from pincite.embedding import Embedder, agreement, quantisation
-from pincite.embedding.engine import Batch, Forward
+from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.openvino import folder_of
 from pincite.embedding.pytorch import PyTorchEngine
 from pincite.errors import IndexMismatch, ModelError
@@ -142,7 +142,7 @@ def test_what_is_lost_of_ndcg_is_worked_out_by_rank() -> None:
 
 @pytest.mark.parametrize(("turned", "agrees"), [(0.0, True), (0.5, False)])
 def test_an_engine_that_ranks_otherwise_does_not_agree(embedder: Embedder, turned: float, agrees: bool) -> None:
-    class Turned:
+    class Turned(Engine):
         """The engine itself, its texts drawn towards that of another text in the batch before it."""
 
         name, batch = "openvino", embedder.engine.batch

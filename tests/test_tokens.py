@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from pincite import embedding, reading
 from pincite.embedding import Embedder
 from pincite.embedding.embedder import WINDOW
-from pincite.embedding.engine import Batch, Forward
+from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.tokens import Tokenizer, Tokens
 from pincite.errors import Unreadable
 from pincite.passages import cut
@@ -52,7 +52,7 @@ RUNS = [
 ]  # fmt: skip
 
 
-class Recorder:
+class Recorder(Engine):
     """An engine that keeps what it is given to embed, by the passage's number."""
 
     name = "recorder"

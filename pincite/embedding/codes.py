@@ -21,8 +21,8 @@ FILE = "projection.npy"
 _MIDDLE = np.float32(7.5)
 _ON_ONE_THREAD = 250_000
 """Multiplications."""
-_BLOCKS = 8
-"""So many of what one thread multiplies at once are decoded at once."""
+_DECODED = 2_000
+"""Tokens that are decoded at once: they stay in the processor's cache until they are multiplied."""
 
 
 class Projection:
@@ -94,14 +94,14 @@ def encode(projected: np.ndarray) -> np.ndarray:
 def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
     found = np.empty((len(codes), len(query)), dtype=np.float32)
-    block = _BLOCKS * _rows(query)
-    steps = np.empty((min(block, len(codes)), COMPONENTS), dtype=np.float32)
-    for start in range(0, len(codes), block):  # what is decoded stays in the processor's cache until it is multiplied
-        coded = codes[start : start + block]
+    components = np.ascontiguousarray(query.T)
+    steps = np.empty((min(_DECODED, len(codes)), COMPONENTS), dtype=np.float32)
+    for start in range(0, len(codes), _DECODED):
+        coded = codes[start : start + _DECODED]
         decoded = steps[: len(coded)]
-        np.subtract(coded & 15, _MIDDLE, out=decoded[:, :BYTES])
-        np.subtract(coded >> 4, _MIDDLE, out=decoded[:, BYTES:])
-        # No step is zero, so no length is.
+        decoded[:, :BYTES] = coded & 15
+        decoded[:, BYTES:] = coded >> 4
+        decoded -= _MIDDLE  # no step is zero, so no length is
         lengths = np.sqrt(np.einsum("ij,ij->i", decoded, decoded))
-        np.divide(product(decoded, query.T), lengths[:, None], out=found[start : start + block])
+        np.divide(product(decoded, components), lengths[:, None], out=found[start : start + _DECODED])
     return found.T

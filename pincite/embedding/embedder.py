@@ -1,7 +1,7 @@
 """Passages and questions → unit vectors."""
 
 import warnings
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,16 +64,25 @@ class Embedder:
 
     def embed_query(self, question: str) -> QueryEmbedding:
         """The vectors of a question. Raises `QuestionError` where the model cannot read it whole."""
+        return self.begin_query(question)()
+
+    def begin_query(self, question: str) -> Callable[[], QueryEmbedding]:
+        """The same, to be waited for while something else is done."""
         prompt = self.files.prompts["query"]
         (tokens,) = self.tokenizer.encode([prompt + question])
         if len(tokens) > self.files.max_tokens:
             raise QuestionError(
                 f"the question has {len(tokens)} tokens and the model reads {self.files.max_tokens}: shorten it"
             )
-        (forward,) = self.engine.forward([Batch((0,), (tokens,))])
-        own = _own_tokens(tokens, len(prompt))
-        vector = _unit(forward.texts[0])
-        return QueryEmbedding(vector, self.projection(forward.tokens[0][own]), tokens.spans[own] - len(prompt))
+        started = self.engine.start(Batch((0,), (tokens,)))
+
+        def finish() -> QueryEmbedding:
+            forward = started()
+            own = _own_tokens(tokens, len(prompt))
+            vector = _unit(forward.texts[0])
+            return QueryEmbedding(vector, self.projection(forward.tokens[0][own]), tokens.spans[own] - len(prompt))
+
+        return finish
 
     def embed_passages(self, passages: Iterable[Passage]) -> Iterator[tuple[int, Embedding]]:
         """(number of the passage, its embedding), in no given order, as they are made."""

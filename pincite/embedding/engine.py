@@ -1,6 +1,6 @@
 """The boundary between what embeds and what it runs on."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -49,8 +49,12 @@ class Engine(Protocol):
     @property
     def batch(self) -> int:
         """Texts that it runs best at once."""
-        ...
+        return ON_PROCESSOR
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
         """Run batches, in order. The next ones are asked for while it is busy."""
         ...
+
+    def start(self, batch: Batch) -> Callable[[], Forward]:
+        """Begin with one batch that somebody waits for; what comes back waits for it."""
+        return lambda: next(iter(self.forward([batch])))

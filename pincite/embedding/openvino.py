@@ -5,14 +5,16 @@ import os
 import shutil
 import sys
 import tempfile
+import threading
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
-from pincite.embedding.engine import ON_PROCESSOR, Batch, Engine, Forward
+from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.model import ModelFiles, cache_folder
 from pincite.errors import ModelError
 
@@ -23,42 +25,50 @@ _LAYOUT = 1
 """Raised when what is kept in the cache changes."""
 
 
-class OpenVinoEngine:
-    """Runs a converted model on all cores, one request a core."""
+class OpenVinoEngine(Engine):
+    """Runs a converted model: many batches on all cores, one request a core, or one batch on all of them."""
 
     name = "openvino"
-    batch = ON_PROCESSOR
 
     def __init__(self, model: Path) -> None:
+        self._model = model
+        self._for_one = self._compiled(streams=1)
+        self._idle: list[Any] = []
+        """Requests for one batch that nobody uses."""
+        self._lock = threading.Lock()
+
+    @cached_property
+    def _for_many(self) -> Any:
+        return self._compiled(streams=_cores())
+
+    def _compiled(self, streams: int) -> Any:
         import openvino
 
         core = openvino.Core()
         precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-        cores = _cores()
-        self._compiled: Any = core.compile_model(
-            str(model),
+        return core.compile_model(
+            str(self._model),
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": precision,
-                "NUM_STREAMS": cores,
-                "INFERENCE_NUM_THREADS": cores,
+                "NUM_STREAMS": streams,
+                "INFERENCE_NUM_THREADS": _cores(),
                 "ENABLE_CPU_PINNING": False,
-                "CACHE_DIR": str(model.parent / "compiled"),
+                "CACHE_DIR": str(self._model.parent / "compiled"),
             },
         )
-        self._requests = 2 * cores + 1
-        """More than there are streams, so that none waits while the next texts are tokenised."""
 
     def forward(self, batches: Iterable[Batch]) -> Iterator[Forward]:
         """Run batches, a few at a time."""
+        with self._lock:
+            compiled = self._for_many
         idle: list[Any] = []
         running: deque[tuple[Batch, Any]] = deque()
         for batch in batches:
-            if len(running) == self._requests:
+            if len(running) == 2 * _cores() + 1:  # more than streams: none waits while the next texts are tokenised
                 yield from self._finish(running, idle)
-            request = idle.pop() if idle else self._compiled.create_infer_request()
-            ids, mask = batch.arrays()
-            request.start_async({"input_ids": ids, "attention_mask": mask})
+            request = idle.pop() if idle else compiled.create_infer_request()
+            _start(request, batch)
             running.append((batch, request))
         while running:
             yield from self._finish(running, idle)
@@ -69,6 +79,25 @@ class OpenVinoEngine:
         request.wait()
         yield Forward(batch, request.get_output_tensor(0).data, request.get_output_tensor(1).data)
         idle.append(request)
+
+    def start(self, batch: Batch) -> Callable[[], Forward]:
+        """Begin with one batch, on all cores."""
+        with self._lock:
+            request = self._idle.pop() if self._idle else self._for_one.create_infer_request()
+        _start(request, batch)
+
+        def finish() -> Forward:
+            request.wait()
+            made = Forward(batch, *(request.get_output_tensor(number).data.copy() for number in (0, 1)))
+            self._idle.append(request)
+            return made
+
+        return finish
+
+
+def _start(request: Any, batch: Batch) -> None:
+    ids, mask = batch.arrays()
+    request.start_async({"input_ids": ids, "attention_mask": mask})
 
 
 def _cores() -> int:

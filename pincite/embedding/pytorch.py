@@ -5,7 +5,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
-from pincite.embedding.engine import ON_PROCESSOR, Batch, Forward
+from pincite.embedding.engine import ON_PROCESSOR, Batch, Engine, Forward
 from pincite.embedding.model import ModelFiles
 from pincite.errors import ModelError
 
@@ -23,7 +23,7 @@ class _Running(NamedTuple):
     """The event that follows its copy to the host; None where nothing runs ahead."""
 
 
-class PyTorchEngine:
+class PyTorchEngine(Engine):
     """Runs the model as sentence-transformers does; half precision on a GPU."""
 
     name = "pytorch"

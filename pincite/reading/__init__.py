@@ -6,10 +6,11 @@ A reader takes the bytes of a file and gives back its `Content`. To add one, wri
 
 import hashlib
 import os
+import posixpath
 import stat
 from dataclasses import dataclass
 from importlib import import_module
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from pincite.errors import Inaccessible, Unreadable
 from pincite.reading.content import Content
@@ -68,7 +69,7 @@ _LONGEST_HEADING = 200
 
 def reader_of(source: str) -> Reader:
     """What reads a file of this name. Raises `Unreadable` where nothing does."""
-    suffix = PurePosixPath(source).suffix.lower()
+    suffix = posixpath.splitext(source)[1].removesuffix(".").lower()  # a path's own parsing takes ten times as long
     if suffix not in READERS:
         raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
     return READERS[suffix]

@@ -86,6 +86,8 @@ CREATE TABLE skipped (
 
 
 _LAST_ID = 2**63 - 1
+_MAPPED = 2**40
+"""Bytes that are read through a memory map: all, or as many as SQLite was built to allow."""
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
 _NOT_GIVEN = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -276,6 +278,7 @@ class Catalog:
         try:
             with self.named():
                 self._connection.execute("PRAGMA foreign_keys = ON")
+                self._connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
                 if is_scratch:
                     self._connection.execute("PRAGMA journal_mode = MEMORY")
                     self._connection.execute("PRAGMA synchronous = OFF")

@@ -7,13 +7,13 @@ import numpy as np
 
 from pincite import embedding
 from pincite.embedding import Embedder
-from pincite.embedding.engine import Batch, Forward
+from pincite.embedding.engine import Batch, Engine, Forward
 
 _ROWS = 4096
 _DIM = 384
 
 
-class StandInEngine:
+class StandInEngine(Engine):
     """A token's vector is drawn by its id, a text's is their mean: texts that share words are near each other."""
 
     name = "stand-in"
