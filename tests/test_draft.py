@@ -475,7 +475,7 @@ def test_fewer_questions_than_asked_for_are_told_and_none_is_an_error(settings: 
 
 def test_damaged_files_are_built_again_and_an_empty_index_is_named(settings: Settings, embedder: Embedder) -> None:
     searcher = indexed(settings, embedder, {"a.md": f"# Ports\n\n{LONG}"})
-    (dense,) = settings.index.glob("generations/*/dense/*")
+    (dense,) = settings.index.glob("generations/*/dense/*.faiss")
     dense.write_bytes(b"")
     draft.open_index(searcher)
     assert len(draft.proposals(searcher, 1, 0)[0]) == 1

@@ -23,6 +23,7 @@ from pincite.evaluation.runs import METHODS, ask
 from pincite.filters import Filters
 from pincite.query import parse, plain
 from pincite.storage import Catalog, dense, lexical
+from pincite.storage.parts import Stretch
 from pincite.sync import sync
 from pincite.types import Answer
 
@@ -264,13 +265,27 @@ def vectors() -> tuple[np.ndarray, np.ndarray]:
     return ids, made / np.linalg.norm(made, axis=1, keepdims=True)
 
 
+NONE = np.empty(0, dtype=np.int64)
+
+
+def dense_of(folder: Path, ids: np.ndarray, made: np.ndarray) -> dense.DenseIndex:
+    rising = np.argsort(ids)
+    layout = dense.build(folder, None, NONE, ids[rising], lambda some: made[rising[np.searchsorted(ids[rising], some)]])
+    return dense.DenseIndex(folder, layout)
+
+
+def lexical_of(folder: Path, texts: list[tuple[int, str]]) -> lexical.LexicalIndex:
+    every = Stretch(first=texts[0][0], last=texts[-1][0], passages=len(texts))
+    lexical.build(folder, None, NONE, every, lambda _first, _last: iter(texts))
+    return lexical.LexicalIndex(folder)
+
+
 @pytest.mark.parametrize("count", [1, 2, 7, 8, 9, 100, 2_900, 3_000])
 def test_the_nearest_of_those_allowed_are_those_of_brute_force(
     tmp_path: Path, vectors: tuple[np.ndarray, np.ndarray], count: int
 ) -> None:
     ids, made = vectors
-    dense.build(tmp_path / "dense", [(ids, made)], None)
-    index = dense.DenseIndex(tmp_path / "dense")
+    index = dense_of(tmp_path / "dense", ids, made)
     assert index.ids.tolist() == sorted(ids.tolist())
     random = np.random.default_rng(count)
     allowed = np.sort(random.choice(ids, count, replace=False))
@@ -288,11 +303,9 @@ def test_the_nearest_of_those_allowed_are_those_of_brute_force(
 
 
 def test_nothing_allowed_finds_nothing(tmp_path: Path, vectors: tuple[np.ndarray, np.ndarray]) -> None:
-    dense.build(tmp_path / "dense", [vectors], None)
     nothing = np.empty(0, dtype=np.int64)
-    assert dense.DenseIndex(tmp_path / "dense").search(vectors[1][0], 10, nothing) == []
-    lexical.build(tmp_path / "lexical", [(1, "a ferry")])
-    assert lexical.LexicalIndex(tmp_path / "lexical").search(["ferri"], 10, nothing) == []
+    assert dense_of(tmp_path / "dense", *vectors).search(vectors[1][0], 10, nothing) == []
+    assert lexical_of(tmp_path / "lexical", [(1, "a ferry")]).search(["ferri"], 10, nothing) == []
 
 
 @pytest.fixture(scope="module")
@@ -307,8 +320,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> lexical.LexicalIndex:
             drawn = random.choice(vocabulary, int(random.integers(1, 30)))
             yield 3 * number + 1, " ".join([*drawn, *(["zebra"] if number % 9 == 0 else [])])
 
-    lexical.build(folder, passages())
-    return lexical.LexicalIndex(folder)
+    return lexical_of(folder, list(passages()))
 
 
 @pytest.mark.parametrize("share", [1, 0.9, 0.5, 0.1, 0.01])
@@ -329,8 +341,7 @@ def test_words_are_found_alike_whether_few_or_many_are_allowed(
 def test_all_that_hold_a_phrase_are_found(words: lexical.LexicalIndex, tmp_path: Path) -> None:
     assert words.holding(["zebra"]).tolist() == [3 * number + 1 for number in range(0, 5_000, 9)]
     texts = ["ferries sail", "the Ferry sails", "sail ferry", "ferry and sail", "ferry"]
-    lexical.build(tmp_path / "lexical", enumerate(texts))
-    index = lexical.LexicalIndex(tmp_path / "lexical")
+    index = lexical_of(tmp_path / "lexical", list(enumerate(texts)))
     assert index.holding(["ferri", "sail"]).tolist() == [0, 1]
     assert index.holding(["ferri"]).tolist() == [0, 1, 2, 3, 4]
     assert index.holding(["tulip"]).tolist() == []
@@ -435,8 +446,7 @@ def test_a_filter_over_many_passages_costs_little(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     made = random.standard_normal((100_000, 384)).astype(np.float32)
     ids = np.arange(1, 100_001, dtype=np.int64)
-    dense.build(tmp_path / "dense", [(ids, made / np.linalg.norm(made, axis=1, keepdims=True))], None)
-    index = dense.DenseIndex(tmp_path / "dense")
+    index = dense_of(tmp_path / "dense", ids, made / np.linalg.norm(made, axis=1, keepdims=True))
 
     def best(allowed: np.ndarray | None) -> float:
         times = []

@@ -3,10 +3,10 @@
     dense/
       base.faiss                   of a large index: lists of vectors around centroids, searched in part
       000000001-000016384.faiss    parts that are searched whole
-      dead.npy                     ids of passages in base and parts that are no longer there
+      dead.ids                     ids of passages in base and parts that are no longer there, int64, rising
 
 Every vector is stored in float16, as in the segments, so a cosine that was found is exact. No file
-is ever changed: a sync adds a part and writes `dead.npy`, until what has changed is worth a new base.
+is ever changed: a sync adds a part and writes `dead.ids`, until what has changed is worth a new base.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -22,7 +22,7 @@ from pincite.storage.derived import noticing_damage
 from pincite.storage.parts import Part, Stretch, capacity, count_within, plan, portions
 
 BASE = "base.faiss"
-DEAD = "dead.npy"
+DEAD = "dead.ids"
 
 EXACT = 65_536
 """Passages that are searched one by one; of more, a base is made."""
@@ -99,7 +99,7 @@ def build(
     """
     folder.mkdir(exist_ok=True)
     source, layout = before or (folder, Layout())
-    dead = np.union1d(_dead(source) if before else np.empty(0, np.int64), gone)
+    dead = np.union1d(_dead(source, layout), gone)
     base = _base(folder, source, layout, dead, new, read, is_sound)
     if base is not layout.base:  # it holds everything, or there is none any more
         ids = np.empty(0, np.int64) if base else _living(source, layout, dead, new)
@@ -116,7 +116,8 @@ def build(
         for portion in portions(_within(ids, one), most)
     ]
     dead = np.concatenate([dead[:0], *(_within(dead, one) for one in (*([base] if base else []), *kept))])
-    np.save(folder / DEAD, dead, allow_pickle=False)
+    if len(dead):
+        dead.astype("<i8").tofile(folder / DEAD)
     return Layout(base=base, parts=tuple(sorted([*kept, *made], key=lambda part: part.first)), dead=len(dead))
 
 
@@ -271,8 +272,13 @@ def _open(path: Path) -> faiss.Index:
     return faiss.read_index(str(path), faiss.IO_FLAG_MMAP_IFC)
 
 
-def _dead(folder: Path) -> np.ndarray:
-    return np.asarray(np.load(folder / DEAD, allow_pickle=False), dtype=np.int64)
+def _dead(folder: Path, layout: Layout) -> np.ndarray:
+    ids = np.fromfile(folder / DEAD, dtype="<i8").astype(np.int64) if layout.dead else np.empty(0, dtype=np.int64)
+    if len(ids) != layout.dead or (len(ids) and not (0 <= ids[0] <= ids[-1] <= layout.stretches[-1].last)):
+        raise ValueError(f"{len(ids)} dead of {layout.dead}, or of other passages")
+    if (np.diff(ids) <= 0).any():
+        raise ValueError("the ids of the dead do not rise")
+    return ids
 
 
 class DenseIndex:
@@ -285,10 +291,10 @@ class DenseIndex:
         with noticing_damage(folder):
             self._base = _open(folder / BASE) if layout.base else None
             self._parts = [_open(folder / part.files[0]) for part in layout.parts]
-            self._dead = _dead(folder)
+            self._dead = _dead(folder, layout)
             opened = [index.ntotal for index in (*([self._base] if self._base else []), *self._parts)]
-            if opened != [part.passages for part in layout.stretches] or len(self._dead) != layout.dead:
-                raise ValueError(f"{opened} vectors, {len(self._dead)} dead")
+            if opened != [part.passages for part in layout.stretches]:
+                raise ValueError(f"{opened} vectors")
             last = layout.stretches[-1].last if layout.stretches else 0
             self._living = _bits(last, self._dead, others=True) if layout.dead else None
 
