@@ -178,8 +178,9 @@ def test_a_worker_that_cannot_start_is_no_fault_of_the_files(tmp_path: Path) -> 
 
 
 PARENT = """
-import sys
+import signal, sys
 from pathlib import Path
+signal.signal(signal.SIGINT, signal.default_int_handler)  # ignored where the tests run in the background
 from pincite.reading.pool import Readers
 from pincite.settings import Sync
 with Readers(Sync(reader_seconds=int(sys.argv[2])), 2, "tests.poison") as readers:
