@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import streamlit as st
@@ -10,9 +11,11 @@ from streamlit.testing.v1 import AppTest
 from streamlit.testing.v1.element_tree import Button
 
 from pincite.embedding import Embedder
+from pincite.errors import IndexMissing
 from pincite.search import as_json
 from pincite.settings import Settings
 from pincite.sync import sync
+from pincite.ui import search_page
 from pincite.ui.resources import shared
 from pincite.ui.results import by_document
 
@@ -229,6 +232,25 @@ def test_without_an_index_it_says_so_and_offers_to_make_one(settings: Settings) 
     shared().job.wait(WAIT)
     page.run()
     assert "<mark>That is why high water comes about every twelve hours.</mark>" in bodies(page)
+
+
+def test_an_index_that_is_made_while_the_page_looks_is_seen(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings, "tides.md", TIDES)
+    controls = search_page._controls
+
+    def late(*arguments: Any) -> None:
+        monkeypatch.setattr(search_page, "_controls", controls)
+        try:
+            controls(*arguments)
+        except IndexMissing:
+            sync(settings, embedder=embedder)  # the end of one that another page began
+            raise
+
+    monkeypatch.setattr(search_page, "_controls", late)
+    html = bodies(ask("why is there high water"))
+    assert "<mark>That is why high water comes about every twelve hours.</mark>" in html
 
 
 def test_re_indexing_takes_in_what_is_new(indexed: Settings) -> None:

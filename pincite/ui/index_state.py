@@ -6,7 +6,7 @@ import streamlit as st
 
 from pincite.errors import IndexMissing, PinciteError, StorageError
 from pincite.holdings import IndexState, index_state
-from pincite.storage.catalog import exists
+from pincite.storage.catalog import exists, peek
 from pincite.sync import Difference
 from pincite.ui import markup, syncing
 from pincite.ui.resources import Resources
@@ -33,6 +33,8 @@ def show(pages: "Pages", resources: Resources) -> None:
 def trouble(pages: "Pages", resources: Resources, error: PinciteError) -> None:
     """In place of what a page would show of the index: what is wrong, and the way out of it."""
     running = resources.job.is_running
+    if isinstance(error, IndexMissing) and not running and _is_made(resources):
+        st.rerun()  # it was not there when the page looked
     st.fragment(lambda: _trouble(pages, resources, error, running), run_every=syncing.TICK if running else None)()
 
 
@@ -56,6 +58,10 @@ def _trouble(pages: "Pages", resources: Resources, error: PinciteError, was_runn
     markup.notice(str(error))
     if isinstance(error, StorageError):
         st.page_link(pages.documents, label="See to it on Documents", icon=":material/folder_open:")
+
+
+def _is_made(resources: Resources) -> bool:
+    return peek(resources.settings.index, "generation") not in ("", "0")
 
 
 def _pace(resources: Resources, running: bool) -> float | None:
