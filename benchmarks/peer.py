@@ -68,7 +68,7 @@ def lancedb(job: dict, rows: list[dict]) -> tuple[Search, int]:
     class Row(LanceModel):
         id: str
         text: str = function.SourceField()
-        vector: Vector(function.ndims()) = function.VectorField()  # type: ignore[valid-type]
+        vector: Vector(function.ndims()) = function.VectorField()  # type: ignore[valid-type]  # made by a call, as LanceDB has it
 
     table = library.connect(job["folder"]).create_table("peers", schema=Row)
     for start in range(0, len(rows), 1000):

@@ -34,7 +34,7 @@ class PyTorchEngine(Engine):
         from transformers.utils import logging
 
         self._torch = torch
-        logging.disable_progress_bar()  # type: ignore[no-untyped-call]
+        logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # transformers'
         try:
             self.module = SentenceTransformer(str(files.folder), local_files_only=True).eval()
         except (OSError, ValueError) as error:
@@ -74,7 +74,7 @@ class PyTorchEngine(Engine):
             is_cuda = device.type == "cuda"  # as it is, in half the bytes; elsewhere a copy waits for what it copies
             texts = features["sentence_embedding"].to("cpu", non_blocking=is_cuda)
             tokens = features["token_embeddings"].to("cpu", non_blocking=is_cuda)
-            done = self._torch.cuda.Event() if is_cuda else None  # type: ignore[no-untyped-call]
+            done = self._torch.cuda.Event() if is_cuda else None  # type: ignore[no-untyped-call]  # PyTorch's
             if done is not None:
                 done.record()
         return _Running(batch, texts, tokens, done)
