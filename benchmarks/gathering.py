@@ -17,6 +17,7 @@ import numpy as np
 
 from pincite import citation, relevance
 from pincite import query as query_module
+from pincite.candidates import Pool
 from pincite.embedding import codes
 from pincite.embedding.model import cache_folder
 from pincite.errors import QuestionError
@@ -24,7 +25,8 @@ from pincite.evaluation import Collection, JudgedQuery, draw
 from pincite.evaluation.index import open_index
 from pincite.evaluation.measures import overlaps
 from pincite.query import plain
-from pincite.search import Searcher, question_of
+from pincite.relevance import Question
+from pincite.search import Searcher
 from pincite.settings import Passages, Settings
 from pincite.storage import Snapshot, lexical
 from pincite.types import Passage, Place
@@ -182,22 +184,24 @@ def _add_asked(
 ) -> None:
     try:
         parsed = plain(text)
-        question = question_of(snapshot, parsed, searcher.embedder.embed_query(parsed.text))
+        embedded = searcher.embedder.embed_query(parsed.text)
     except QuestionError:  # refused: finds nothing
         for name, kind in (("sources", "U64"), ("starts", "i4"), ("answers", "?"), ("vector", "i2"), ("words", "i2")):
             columns.add(f"{side}_{name}", [], kind)
         columns.add(f"{side}_features", np.empty((0, len(FEATURES))), "f4")
         return
-    found = searcher.candidates(snapshot, parsed, question, DEPTH)
+    pool = Pool(snapshot, parsed, searcher.embedder)
+    question = Question.of(parsed, embedded, pool.statistics)
+    by_words, by_vector = pool.by_words(DEPTH), pool.by_vector(question.vector, DEPTH)
+    judged = pool.judged(question, {*by_words, *by_vector})
+    found = sorted(judged, key=lambda one: (one[0].source, one[0].start))
     rows = {stored.id: row for row, (stored, _) in enumerate(found)}
-    features = [one.features for one in relevance.judge(question, [candidate for _, candidate in found])]
+    features = [evidence.features for _, evidence in found]
     passages = [stored.passage for stored, _ in found]
     columns.add(f"{side}_sources", [passage.source for passage in passages], "U64")
     columns.add(f"{side}_starts", [passage.start for passage in passages], "i4")
     columns.add(f"{side}_features", [list(f.as_dict().values()) for f in features], "f4")
     columns.add(f"{side}_answers", [query is not None and answers(query, passage) for passage in passages], "?")
-    by_vector = snapshot.generation.dense.search(question.vector, DEPTH)
-    by_words = snapshot.generation.lexical.search(parsed.terms, DEPTH)
     columns.add(f"{side}_vector", [rows[id_] for id_ in by_vector], "i2")
     columns.add(f"{side}_words", [rows[id_] for id_ in by_words], "i2")
 
@@ -218,16 +222,16 @@ def _marks(
         parsed = plain(query.question)
     except QuestionError:
         return
-    question = None
+    pool = question = None
     for source in sorted({place.source for place in query.places}):
         stored = snapshot.passages(sorted(snapshot.catalog.passage_ids([source])))
         if sum(len(s.passage.sentences) for s in stored) < 2:
             continue
-        question = question or question_of(snapshot, parsed, searcher.embedder.embed_query(parsed.text))
-        candidates = [searcher.candidate(snapshot, s) for s in stored]
-        judged = relevance.judge(question, candidates)
-        holds = [_holds(query, s.passage, found) for s, found in zip(stored, judged, strict=True)]
-        yield [list(found.features.as_dict().values()) for found in judged], holds
+        pool = pool or Pool(snapshot, parsed, searcher.embedder)
+        question = question or Question.of(parsed, searcher.embedder.embed_query(parsed.text), pool.statistics)
+        judged = pool.judged(question, [s.id for s in stored])
+        holds = [_holds(query, s.passage, found) for s, found in judged]
+        yield [list(found.features.as_dict().values()) for _, found in judged], holds
 
 
 def _holds(query: JudgedQuery, passage: Passage, found: relevance.Evidence) -> bool:

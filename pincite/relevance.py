@@ -10,7 +10,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
-from itertools import pairwise
 from operator import attrgetter
 from typing import NamedTuple
 
@@ -19,6 +18,7 @@ import numpy as np
 from pincite.embedding import QueryEmbedding, codes
 from pincite.query import Query, Word
 from pincite.storage import terms
+from pincite.storage.vectors import Records
 from pincite.types import Band
 
 ASKING = 0.3
@@ -27,8 +27,7 @@ REACH = 16
 """Terms further apart than this are not near each other."""
 
 
-@dataclass(frozen=True, slots=True)
-class Features:
+class Features(NamedTuple):
     """What is known of one passage for one question. More is always better."""
 
     cosine: float
@@ -47,11 +46,10 @@ class Features:
 
     def as_dict(self) -> dict[str, float]:
         """Name → value, in the order of the class, without what is not known."""
-        return {name: value for name in self.__slots__ if (value := getattr(self, name)) is not None}
+        return {name: value for name, value in self._asdict().items() if value is not None}
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
+class Evidence(NamedTuple):
     """What speaks for one passage."""
 
     features: Features
@@ -143,6 +141,10 @@ class TermStatistics:
         frequency = self.frequencies[term]
         return math.log(1 + (self.passages - frequency + 0.5) / (frequency + 0.5))
 
+    def all_idf(self) -> dict[str, float]:
+        """That of every term."""
+        return {term: self.idf(term) for term in self.frequencies}
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -164,7 +166,7 @@ class Question:
     @classmethod
     def of(cls, query: Query, embedded: QueryEmbedding, statistics: TermStatistics) -> "Question":
         """What an index makes of a query."""
-        idf = {term: statistics.idf(term) for term in statistics.frequencies}
+        idf = statistics.all_idf()
         words = query.words()
         weights = _shared(words, embedded.spans, [max((idf.get(t, 0.0) for t in w.terms), default=0.0) for w in words])
         if not weights.any():
@@ -182,77 +184,59 @@ def _shared(words: Sequence[Word], spans: np.ndarray, weights: Sequence[float]) 
     return shares / (shares.sum() or 1)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
-    """A passage to be judged for one question."""
-
-    vector: np.ndarray
-    """Unit, shape (dim,)."""
-    tokens: np.ndarray
-    """Codes, shape (tokens, codes.BYTES)."""
-    sentences: np.ndarray
-    """Where each sentence's tokens begin and end, shape (sentences, 2)."""
-    terms: np.ndarray
-    """Its terms as numbers (`terms.numbered`), in order."""
-
-
-def judge(question: Question, candidates: Sequence[Candidate]) -> list[Evidence]:
-    """The evidence of every candidate of one question."""
-    cosines = [float(candidate.vector @ question.vector) for candidate in candidates]
-    by_tokens = token_evidence(question, candidates)
-    by_words = word_evidence(question.idf, [candidate.terms for candidate in candidates])
+def judge(question: Question, records: Records, words: Sequence["WordEvidence"]) -> list[Evidence]:
+    """The evidence of some passages, given what their words say."""
+    # Not one matrix product, which may give equal passages cosines that differ in the last bit.
+    cosines = np.einsum("ij,j->i", records.vectors, question.vector).tolist()
     return [
-        Evidence(Features(cosine, tokens.similarity, tokens.sentence_similarity, *words), tokens.sentence)
-        for cosine, tokens, words in zip(cosines, by_tokens, by_words, strict=True)
+        Evidence(Features(cosine, tokens.similarity, tokens.sentence_similarity, *by_words), tokens.sentence)
+        for cosine, tokens, by_words in zip(cosines, token_evidence(question, records), words, strict=True)
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class TokenEvidence:
+class TokenEvidence(NamedTuple):
     """What the tokens of one passage say; 0 where it has none."""
 
-    similarity: float = 0.0
-    sentence_similarity: float = 0.0
-    sentence: int = 0
+    similarity: float
+    sentence_similarity: float
+    sentence: int
     """The one with that similarity; the first of equals, and where none has tokens."""
 
 
-def token_evidence(question: Question, candidates: Sequence[Candidate]) -> list[TokenEvidence]:
-    """What the tokens of each candidate say, from one product of all of them with the question's."""
-    counts = np.array([len(candidate.tokens) for candidate in candidates], dtype=np.int64)
-    if not counts.any():
-        return [TokenEvidence()] * len(candidates)
-    starts = np.cumsum(counts) - counts
+def token_evidence(question: Question, records: Records) -> list[TokenEvidence]:
+    """What the tokens of each passage say, from one product of all of them with the question's."""
+    passages = len(records.token_counts)
+    similarities, sentence_similarities = np.zeros((2, passages))
+    marked = np.zeros(passages, dtype=np.int64)
     within = question.weights + ASKING * question.asking
     telling = within > 0
-    tokens = np.concatenate([candidate.tokens for candidate in candidates])
-    cosines = codes.cosines(question.tokens[telling], tokens)
+    cosines = codes.cosines(question.tokens[telling], records.tokens)
+    starts = np.cumsum(records.token_counts) - records.token_counts
 
-    similarities = np.zeros(len(candidates))
-    holding = counts > 0  # reduceat takes the next one's first token for an empty stretch
-    nearest = np.maximum.reduceat(cosines, starts[holding], axis=1)
-    similarities[holding] = question.weights[telling] @ nearest
+    holding = records.token_counts > 0  # reduceat takes the next one's first token for an empty stretch
+    if holding.any():
+        nearest = np.maximum.reduceat(cosines, starts[holding], axis=1)
+        similarities[holding] = question.weights[telling] @ nearest
 
-    found = [TokenEvidence(similarity) for similarity in similarities.tolist()]
-    owners, numbers, ranges = _sentences(candidates, starts)
+    owners, numbers, ranges = _sentences(records, starts)
     if len(owners):
         # Of the stretches between all these ends, every second is a sentence; one may end with the last token.
         padded = np.pad(cosines, ((0, 0), (0, 1)))
         scores = within[telling] @ np.maximum.reduceat(padded, ranges.ravel(), axis=1)[:, ::2]
-        for first, last in pairwise([*np.flatnonzero(np.diff(owners, prepend=-1)), len(owners)]):
-            best = first + int(np.argmax(scores[first:last]))
-            own = owners[best]
-            found[own] = TokenEvidence(found[own].similarity, float(scores[best]), int(numbers[best]))
-    return found
+        best_first = np.lexsort((numbers, -scores, owners))
+        owning, at = np.unique(owners[best_first], return_index=True)
+        sentence_similarities[owning] = scores[best_first[at]]
+        marked[owning] = numbers[best_first[at]]
+    return list(map(TokenEvidence, similarities.tolist(), sentence_similarities.tolist(), marked.tolist()))
 
 
-def _sentences(candidates: Sequence[Candidate], starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _sentences(records: Records, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Of all sentences that have tokens: whose each is, which of its own, and where its tokens begin and end
-    among those of all candidates, whose first ones are at `starts`."""
-    counts = [len(candidate.sentences) for candidate in candidates]
-    owners = np.repeat(np.arange(len(candidates)), counts)
-    numbers = np.concatenate([np.arange(count) for count in counts])
-    ranges = np.concatenate([candidate.sentences for candidate in candidates]) + starts[owners, None]
+    among those of all passages, whose first ones are at `starts`."""
+    counts = records.sentence_counts
+    owners = np.repeat(np.arange(len(counts)), counts)
+    numbers = np.arange(len(owners)) - np.repeat(np.cumsum(counts) - counts, counts)
+    ranges = records.sentences + starts[owners, None]
     holding = ranges[:, 1] > ranges[:, 0]
     return owners[holding], numbers[holding], ranges[holding]
 
@@ -270,21 +254,13 @@ def word_evidence(idf: Mapping[str, float], passages: Sequence[np.ndarray]) -> l
         return []
     weights = np.array(list(idf.values()))
     counts = np.array([len(numbers) for numbers in passages])
-    at, asked = _found(np.concatenate(passages), terms.numbered(idf))
-    owners = np.repeat(np.arange(len(passages)), counts)[at]
+    at, asked = np.nonzero(np.concatenate(passages)[:, None] == terms.numbered(idf))
+    owners = np.repeat(np.arange(len(counts)), counts)[at]
     # Row by row, so that passages with the same words get the very same number.
-    present = np.zeros((len(passages), len(weights)))
+    present = np.zeros((len(counts), len(weights)))
     present[owners, asked] = weights[asked]
     shares = present.sum(axis=1) / weights.sum()
-    return list(map(WordEvidence, shares.tolist(), proximities(owners, at, asked, weights, len(passages)).tolist()))
-
-
-def _found(numbers: np.ndarray, asked: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Where among `numbers` any that is asked stands, and which."""
-    order = np.argsort(asked)
-    nearest = order[np.minimum(np.searchsorted(asked, numbers, sorter=order), len(asked) - 1)]
-    at = np.flatnonzero(asked[nearest] == numbers)
-    return at, nearest[at]
+    return list(map(WordEvidence, shares.tolist(), proximities(owners, at, asked, weights, len(counts)).tolist()))
 
 
 def pair_weight(weights: Sequence[float]) -> float:

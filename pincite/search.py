@@ -2,17 +2,16 @@
 
 import dataclasses
 import time
-from collections.abc import Callable, Sequence
-from typing import Any
-
-import numpy as np
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
 
 from pincite import citation, embedding, relevance
-from pincite.embedding import Embedder, QueryEmbedding
+from pincite.candidates import Pool, Told, nobody
+from pincite.embedding import Embedder
 from pincite.errors import IndexDamaged, StorageError
 from pincite.filters import Filters
 from pincite.query import Query, parse
-from pincite.relevance import Candidate, Evidence, Question, Relevance, TermStatistics, Weights
+from pincite.relevance import Evidence, Question, Relevance, Weights
 from pincite.settings import Settings
 from pincite.storage import (
     DerivedDamaged,
@@ -20,31 +19,25 @@ from pincite.storage import (
     IndexReader,
     Recipe,
     Selection,
-    Snapshot,
     StoredPassage,
 )
 from pincite.types import Answer, Hit, Place
 
 RERANKED = 50
 """Hits that a reranker reads."""
-EVERYTHING = Selection()
-Told = Callable[[str], None]
-"""Told the name of a stage when it ends."""
+_END = 16
+"""Characters."""
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class Scored:
+class Scored(NamedTuple):
     """A candidate with everything a hit is made of."""
 
     stored: StoredPassage
     evidence: Evidence
     order: float
     probability: float
-    also: tuple[Place, ...] = ()
-
-
-def nobody(_stage: str) -> None:
-    """Who is told where nobody asked."""
+    also: tuple[StoredPassage, ...] = ()
+    """Those that say the same words."""
 
 
 class Searcher:
@@ -72,8 +65,9 @@ class Searcher:
         What is typed may have operators (`query.parse`); `filters` hold besides those. Derived files
         that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
 
-        `told` hears of each stage as it ends: `opening` the index while `embedding` goes on, `vectors` and `words` that
-        find candidates, their `passages` and `records`, their `features`, `order` and folding, `hits` with their marks.
+        `told` hears of each stage as it ends. While the model reads the question: `opening` the index, `words` that
+        find candidates, their `passages` and `records`; then what is left of `embedding`, `vectors` that find more
+        of them, their `features`, `order` and folding, `hits` with their marks.
         """
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
@@ -98,81 +92,40 @@ class Searcher:
         told: Told,
     ) -> Answer:
         count = count or self.settings.search.results
+        fetched = max(count, self.settings.search.candidates)
         begun = self.embedder.begin_query(query.text)
         with self.index.snapshot() as snapshot:
             selection = Selection(filters, snapshot.allowed(*filters))
+            pool = Pool(snapshot, query, self.embedder, selection, told)
             told("opening")
-            question = question_of(snapshot, query, begun())
-            most = question.passages if selection.allowed is None else len(selection.allowed)
-            fetched = max(count, self.settings.search.candidates)
+            by_words = pool.by_words(fetched)  # while the model reads the question
+            question = Question.of(query, begun(), pool.statistics)
             told("embedding")
+            most = question.passages if selection.allowed is None else len(selection.allowed)
             while True:
-                candidates = self.candidates(snapshot, query, question, fetched, selection, told)
-                ranked = fold(self.rank(question, candidates, told))
+                candidates = {*by_words, *pool.by_vector(question.vector, fetched)}
+                ranked = fold(self.rank(question, pool, candidates, told))
                 told("order")
                 if len(ranked) >= count or fetched >= most:
                     break
                 fetched *= 4  # many copies of a few passages were folded
+                by_words = pool.by_words(fetched)
             hits = self._hits(self.rerank(query, ranked)[:count])
             generation = snapshot.generation.manifest.generation
         told("hits")
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.typed or query.text, hits[0].band if hits else "none", generation, milliseconds, hits)
 
-    def candidates(
-        self,
-        snapshot: Snapshot,
-        query: Query,
-        question: Question,
-        count: int,
-        selection: Selection = EVERYTHING,
-        told: Told = nobody,
-    ) -> list[tuple[StoredPassage, Candidate]]:
-        """The `count` best by vector and by words of a selection, each with all that is needed to judge it."""
-        dense, words = snapshot.generation.dense, snapshot.generation.lexical
-        fetched = count
-        while True:
-            nearest = dense.search(question.vector, fetched, selection.allowed)
-            told("vectors")
-            matching = words.search(query.terms, fetched, selection.allowed)
-            told("words")
-            lists = nearest, matching
-            found = {stored.id: stored for stored in snapshot.passages([*{*nearest, *matching}])}
-            admitted = {
-                id_ for id_, stored in found.items() if selection.admits_all or selection.admits(stored.passage)
-            }
-            told("passages")
-            best = [[id_ for id_ in ids if id_ in admitted][:count] for ids in lists]
-            # A list that is shorter than was asked for is all there is.
-            if all(len(kept) == count or len(ids) < fetched for kept, ids in zip(best, lists, strict=True)):
-                chosen = {*best[0], *best[1]}
-                candidates = [(s, self.candidate(snapshot, s)) for s in found.values() if s.id in chosen]
-                told("records")
-                return candidates
-            fetched *= 4
-
-    def candidate(self, snapshot: Snapshot, stored: StoredPassage) -> Candidate:
-        """A passage with its vectors and terms, whether or not anything found it."""
-        record = snapshot.record(stored)
-        if record is None:  # damaged: what it held is made again for this question, and rounded as it was
-            ((_, made),) = self.embedder.embed_passages([stored.passage])
-            vectors = made.vector.astype(np.float16).astype(np.float32), made.tokens, made.sentences
-        else:
-            vectors = record.vector, record.tokens, record.sentences
-        return Candidate(*vectors, stored.terms)
-
-    def rank(
-        self, question: Question, candidates: Sequence[tuple[StoredPassage, Candidate]], told: Told = nobody
-    ) -> list[Scored]:
-        """Best first; ties end with source and start."""
-        judged = relevance.judge(question, [candidate for _, candidate in candidates])
+    def rank(self, question: Question, pool: Pool, ids: Iterable[int], told: Told = nobody) -> list[Scored]:
+        """These passages, best first; ties end with source and start."""
+        judged = pool.judged(question, ids)
         told("features")
-        features = [found.features for found in judged]
+        features = [evidence.features for _, evidence in judged]
         orders = Weights(0.0, self.relevance.order_weights(question.passages)).each(features)
         probabilities = self.relevance.probabilities(features)
         scored = [
             Scored(stored, evidence, order, probability)
-            for (stored, _), evidence, order, probability in zip(candidates, judged, orders, probabilities, strict=True)
+            for (stored, evidence), order, probability in zip(judged, orders, probabilities, strict=True)
         ]
         return sorted(scored, key=_best_first)
 
@@ -190,7 +143,7 @@ class Searcher:
         moved = sorted(
             (_reranked(scored, float(found)) for scored, found in zip(head, log_odds, strict=True)), key=_best_first
         )
-        kept = [dataclasses.replace(s, probability=at.probability) for s, at in zip(moved, head, strict=True)]
+        kept = [s._replace(probability=at.probability) for s, at in zip(moved, head, strict=True)]
         return [*kept, *ranked[RERANKED:]]
 
     def _hits(self, ranked: Sequence[Scored]) -> tuple[Hit, ...]:
@@ -198,7 +151,8 @@ class Searcher:
         score = 1.0
         for rank, scored in enumerate(ranked, start=1):
             stored = scored.stored
-            _check(stored)
+            for shown in (stored, *scored.also):
+                _check(shown)
             score = min(score, scored.probability)
             hits.append(
                 Hit(
@@ -209,7 +163,7 @@ class Searcher:
                     marks=citation.mark(stored.passage, scored.evidence.sentence),
                     citation=citation.cite(stored.passage),
                     sha256=stored.file_sha256,
-                    also=scored.also,
+                    also=tuple(Place(other.source, other.start, other.end) for other in scored.also),
                     features=scored.evidence.features.as_dict(),
                 )
             )
@@ -222,33 +176,30 @@ def _best_first(scored: Scored) -> tuple[float, str, int]:
 
 
 def _reranked(scored: Scored, log_odds: float) -> Scored:
-    features = dataclasses.replace(scored.evidence.features, reranker=log_odds)
-    evidence = dataclasses.replace(scored.evidence, features=features)
-    return dataclasses.replace(scored, evidence=evidence, order=scored.order + log_odds)
-
-
-def question_of(snapshot: Snapshot, query: Query, embedded: QueryEmbedding) -> Question:
-    """What this index makes of a query."""
-    frequencies = {term: snapshot.generation.lexical.frequency(term) for term in query.terms}
-    return Question.of(query, embedded, TermStatistics(snapshot.generation.manifest.passages, frequencies))
+    features = scored.evidence.features._replace(reranker=log_odds)
+    return scored._replace(evidence=scored.evidence._replace(features=features), order=scored.order + log_odds)
 
 
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
-    """Passages with the same words become one, which names the other places. Raises `IndexDamaged`."""
+    """Passages with the same words become one, which names the others."""
     kept: list[Scored] = []
-    alike: dict[tuple[str, ...], list[int]] = {}  # few passages share their first word and their last
+    alike: dict[tuple[str, ...], list[int]] = {}
     for scored in ranked:
         text = scored.stored.text
-        those = alike.setdefault((*text.split(None, 1)[:1], *text.rsplit(None, 1)[-1:]), [])
+        those = alike.setdefault(_ends(text), [])
         same = next((at for at in those if kept[at].stored.text.split() == text.split()), None)
         if same is None:
             those.append(len(kept))
             kept.append(scored)
         else:
-            _check(scored.stored)
-            place = Place(scored.stored.source, scored.stored.start, scored.stored.end)
-            kept[same] = dataclasses.replace(kept[same], also=(*kept[same].also, place))
+            kept[same] = kept[same]._replace(also=(*kept[same].also, scored.stored))
     return kept
+
+
+def _ends(text: str) -> tuple[str, ...]:
+    """The beginning of its first word and the end of its last one: few passages share both, and to compare
+    all words takes longer."""
+    return (*text[:_END].split(maxsplit=1)[:1], *text[-_END:].split()[-1:])
 
 
 def _check(stored: StoredPassage) -> None:

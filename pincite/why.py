@@ -1,15 +1,16 @@
 """Why a passage stands where it stands for a question, stage by stage."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from pincite import citation
+from pincite.candidates import Pool
 from pincite.errors import QuestionError
 from pincite.query import parse
-from pincite.relevance import Features, Relevance
-from pincite.search import RERANKED, Scored, Searcher, fold, question_of
+from pincite.relevance import Features, Question, Relevance
+from pincite.search import RERANKED, Scored, Searcher, fold
 from pincite.storage import Snapshot
-from pincite.types import Passage, Place
+from pincite.types import Passage
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,18 +98,17 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
         expected = _passages(snapshot, source, start, end)
         if not expected:
             raise QuestionError(f"{source}: no passage there is indexed: look at python -m pincite doctor")
-        question = question_of(snapshot, query, embedded)
+        pool = Pool(snapshot, query, searcher.embedder)
+        question = Question.of(query, embedded, pool.statistics)
         by_vector = snapshot.generation.dense.search(question.vector, question.passages)
         by_words = snapshot.generation.lexical.search(query.terms, question.passages)
-        candidates = searcher.candidates(snapshot, query, question, searcher.settings.search.candidates)
-        ranked = searcher.rank(question, candidates)
-        found = {scored.stored.id for scored in ranked}
-        missing = snapshot.passages([id_ for id_, _ in expected if id_ not in found])
-        left_out = [(stored, searcher.candidate(snapshot, stored)) for stored in missing]
-    # What was not ranked is judged as if it had been; what was keeps its own figures.
+        count = searcher.settings.search.candidates
+        found = {*pool.by_words(count), *pool.by_vector(question.vector, count)}
+        ranked = searcher.rank(question, pool, found)
+        # What was not ranked is judged as if it had been; what was keeps its own figures.
+        known = searcher.rank(question, pool, {*found, *(id_ for id_, _ in expected)})
     hits = searcher.rerank(query, fold(ranked))
-    known = [*searcher.rank(question, [*candidates, *left_out]), *ranked, *hits]
-    judged = {scored.stored.id: scored for scored in known}
+    judged = {scored.stored.id: scored for scored in (*known, *hits)}
     traces = [
         _trace(
             judged[id_],
@@ -121,7 +121,7 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
         for id_, _ in expected
     ]
     first = citation.cite(hits[0].stored.passage) if hits else None
-    return Explanation(query.text, len(candidates), first, tuple(traces))
+    return Explanation(query.text, len(found), first, tuple(traces))
 
 
 def _passages(snapshot: Snapshot, source: str, start: int | None, end: int | None) -> list[tuple[int, Passage]]:
@@ -144,12 +144,11 @@ def _trace(
     passages: int,
 ) -> Trace:
     passage = scored.stored.passage
-    place = Place(passage.source, passage.start, passage.end)
-    at = next((n for n, hit in enumerate(hits, 1) if hit.stored.id == scored.stored.id or place in hit.also), None)
+    at = next((n for n, hit in enumerate(hits, 1) if scored.stored.id in {s.id for s in (hit.stored, *hit.also)}), None)
     hit = hits[at - 1] if at else None
     features = scored.evidence.features
     if hit:
-        features = replace(features, reranker=hit.evidence.features.reranker)
+        features = features._replace(reranker=hit.evidence.features.reranker)
     is_reranked = bool(hits) and hits[0].evidence.features.reranker is not None
     weights = relevance.order_weights(passages) | ({"reranker": 1.0} if features.reranker is not None else {})
     return Trace(
@@ -158,7 +157,7 @@ def _trace(
         by_words=found[1],
         is_candidate=is_candidate,
         rank=at,
-        folded_into=citation.cite(hit.stored.passage) if hit and place in hit.also else None,
+        folded_into=citation.cite(hit.stored.passage) if hit and hit.stored.id != scored.stored.id else None,
         score=scored.probability,
         band=relevance.band(scored.probability),
         reasons=_reasons(features, hits[0].evidence.features, weights) if hits and at != 1 else (),

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from one_by_one import Candidate, token_evidence
 
 from pincite.citation import cite, display_title, mark
 from pincite.embedding import Embedder, codes
 from pincite.query import parse
-from pincite.relevance import Candidate, Question, TermStatistics, token_evidence
+from pincite.relevance import Question, TermStatistics
 from pincite.storage.terms import numbered
 from pincite.types import Passage, Span
 

@@ -6,7 +6,6 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
-from dataclasses import astuple, fields
 from importlib.resources import files
 from itertools import combinations
 from pathlib import Path
@@ -16,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
+from one_by_one import Candidate, judge, token_evidence
 
 from pincite import relevance
 from pincite.embedding import Embedder, QueryEmbedding, codes
@@ -25,16 +25,13 @@ from pincite.query import Query, parse
 from pincite.reading import read
 from pincite.relevance import (
     REACH,
-    Candidate,
     Features,
     Question,
     Relevance,
     TermStatistics,
     TokenEvidence,
     Weights,
-    judge,
     pair_weight,
-    token_evidence,
     word_evidence,
 )
 from pincite.settings import Settings
@@ -432,7 +429,7 @@ def test_a_token_that_weighs_nothing_changes_nothing() -> None:
     with_it = question(tokens=(0, 80, 40), weights=(0.75, 0, 0.25))
     without = question(tokens=(0, 40), weights=(0.75, 0.25))
     for one, other in zip(token_evidence(with_it, passages), token_evidence(without, passages), strict=True):
-        assert astuple(one) == pytest.approx(astuple(other), abs=1e-6)
+        assert one == pytest.approx(other, abs=1e-6)
 
 
 def test_a_passage_without_tokens_or_sentences_has_none_of_their_evidence() -> None:
@@ -449,9 +446,8 @@ def test_a_passage_without_tokens_or_sentences_has_none_of_their_evidence() -> N
     )
     # The passages: .75 · .75 + .25 · .75 = .75; the one sentence, at 30: .75 · .25 + .25 · .75 = .375.
     expected = [(0, 0, 0), (0.75, 0, 0), (0.75, 0.375, 1), (0.75, 0, 0), (0, 0, 0)]
-    assert [astuple(one) for one in found] == [pytest.approx(one, abs=1e-6) for one in expected]
-    assert token_evidence(asked, [candidate(())]) == [TokenEvidence()]
-    assert token_evidence(asked, []) == []
+    assert found == [pytest.approx(one, abs=1e-6) for one in expected]
+    assert token_evidence(asked, [candidate(())]) == [TokenEvidence(0, 0, 0)]
 
 
 # Tokens against loops over decoded codes
@@ -508,12 +504,12 @@ def test_token_evidence_is_that_of_a_loop_over_decoded_codes(made: tuple[Questio
     for one, found in zip(candidates, token_evidence(asked, candidates), strict=True):
         tokens = [decoded(bytes(code)) for code in one.tokens]
         expected = slow_evidence(asked, tokens, one.sentences.tolist())
-        assert astuple(found)[:2] == pytest.approx(astuple(expected)[:2], abs=1e-5)
+        assert found[:2] == pytest.approx(expected[:2], abs=1e-5)
         # Equal but for rounding, either may be the best.
         marked = slow_evidence(asked, tokens, one.sentences.tolist()[found.sentence : found.sentence + 1])
         assert marked.sentence_similarity == pytest.approx(expected.sentence_similarity, abs=1e-5)
         # Each alone gets what it gets among the others.
-        assert astuple(token_evidence(asked, [one])[0])[:2] == pytest.approx(astuple(found)[:2], abs=1e-5)
+        assert token_evidence(asked, [one])[0][:2] == pytest.approx(found[:2], abs=1e-5)
         assert -1 - 1e-6 <= found.similarity <= 1 + 1e-6
 
 
@@ -565,7 +561,7 @@ def test_token_evidence_is_that_of_unrounded_vectors_within_what_rounding_takes(
         # Where a token was moved by at most d, so is its product with any unit vector, and so are best and mean.
         moved = np.linalg.norm(np.array([decoded(bytes(code)) for code in one.tokens]) - projected, axis=1).max()
         assert moved < 0.3  # alone and in a batch the model rounds differently, beyond the codes' .2
-        errors += np.abs(np.subtract(astuple(evidence)[:2], astuple(expected)[:2])).tolist()
+        errors += np.abs(np.subtract(evidence[:2], expected[:2])).tolist()
         assert max(errors[-2:]) <= 1.3 * moved
     assert max(errors) < 0.04
     assert sum(errors) / len(errors) < 0.01
@@ -608,7 +604,6 @@ def test_features_by_hand() -> None:
     assert list(found[0].as_dict()) == names
     assert {type(value) for row in found for value in row.as_dict().values()} <= {float, int}  # JSON takes them
     assert [one.sentence for one in judged] == [0, 0, 0]
-    assert judge(asked, []) == []
 
 
 def test_order_and_probability_are_weighted_sums() -> None:
@@ -644,7 +639,7 @@ def test_the_weights_that_ship_say_where_they_come_from() -> None:
 
 def test_the_weights_that_ship_are_of_features_that_there_are() -> None:
     model = relevance.load()
-    names = {field.name for field in fields(Features)}
+    names = set(Features._fields)
     assert set(model.order.weights) <= names
     assert set(model.probability.weights) <= names
     assert set(relevance.WORDS) <= names
@@ -663,21 +658,24 @@ import statistics, sys, time
 from pathlib import Path
 
 from pincite import Searcher, Settings
+from pincite.candidates import Pool
 from pincite.query import parse
-from pincite.relevance import token_evidence
-from pincite.search import question_of
+from pincite.relevance import Question, token_evidence
+from pincite.storage import vectors
 
 searcher = Searcher(Settings(corpus=Path(sys.argv[1]), index=Path(sys.argv[2])))
 query = parse("what does a course of ketamine infusions for depression cost without insurance")
 embedded = searcher.embedder.embed_query(query.text)
 with searcher.index.snapshot() as snapshot:
-    question = question_of(snapshot, query, embedded)
-    candidates = [candidate for _, candidate in searcher.candidates(snapshot, query, question, 100)]
-assert len(candidates) > 120 and sum(len(candidate.tokens) for candidate in candidates) > 10_000
+    pool = Pool(snapshot, query, searcher.embedder)
+    question = Question.of(query, embedded, pool.statistics)
+    ids = sorted({*pool.by_words(100), *pool.by_vector(question.vector, 100)})
+    records = vectors.decode_all([snapshot.record(stored) for stored in snapshot.passages(ids)])
+assert len(records.vectors) > 120 and len(records.tokens) > 10_000
 
 def milliseconds():
     started = time.perf_counter()
-    assert len(token_evidence(question, candidates)) == len(candidates)
+    assert len(token_evidence(question, records)) == len(records.vectors)
     return (time.perf_counter() - started) * 1000
 
 print(min(statistics.median(milliseconds() for _ in range(30)) for _ in range(10)))

@@ -13,12 +13,14 @@ import numpy as np
 import pytest
 
 from pincite import Searcher, Settings, relevance
+from pincite.candidates import Pool
 from pincite.citation import cite
 from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexMissing, QuestionError
 from pincite.query import parse
-from pincite.search import as_json, question_of
-from pincite.storage import Catalog, IndexFolder, lexical
+from pincite.relevance import Question
+from pincite.search import as_json
+from pincite.storage import Catalog, IndexFolder, lexical, vectors
 from pincite.storage.vectors import segment_path
 from pincite.sync import sync
 from pincite.types import Answer, Place
@@ -132,7 +134,7 @@ def test_every_hit_has_every_feature_exactly_however_it_was_found(
     asked, query = embedder.embed_query(question), parse(question)
     with searcher.index.snapshot() as snapshot:
         every = list(snapshot.catalog.all_passages())
-        records = {stored.id: snapshot.record(stored) for stored in every}
+        records = {stored.id: vectors.decode_all([snapshot.record(stored)]) for stored in every}
     counted = {stored.id: lexical.terms(stored.passage.indexed_text) for stored in every}
     held = {term: sum(term in found for found in counted.values()) for term in query.terms}
     idf = {term: math.log(1 + (len(every) - n + 0.5) / (n + 0.5)) for term, n in held.items()}
@@ -152,7 +154,7 @@ def test_every_hit_has_every_feature_exactly_however_it_was_found(
             distance = min((abs(x - y) for x in places[a] for y in places[b]), default=99)
             nearness += min(idf[a], idf[b]) / distance if distance <= 16 else 0
         assert hit.features == {
-            "cosine": pytest.approx(float(record.vector @ asked.vector), abs=1e-5),
+            "cosine": pytest.approx(float(record.vectors[0] @ asked.vector), abs=1e-5),
             "token_similarity": pytest.approx(
                 sum(weight * max(tokens @ token) for weight, token in zip(weights, asked.tokens, strict=True)), abs=1e-5
             ),
@@ -177,7 +179,8 @@ def test_the_records_are_what_the_model_makes_of_the_stored_texts(searcher: Sear
         asked = embedder.embed_query("How fast does ketamine work?")
         assert hit.features["cosine"] == pytest.approx(float(made.vector @ asked.vector), abs=0.005)
         with searcher.index.snapshot() as snapshot:
-            weights = question_of(snapshot, parse("How fast does ketamine work?"), asked).weights
+            query = parse("How fast does ketamine work?")
+            weights = Question.of(query, asked, Pool(snapshot, query, embedder).statistics).weights
         nearest = (asked.tokens @ decoded(made.tokens).T).max(axis=1)
         assert hit.features["token_similarity"] == pytest.approx(float(weights @ nearest), abs=0.02)
 

@@ -27,6 +27,7 @@ HOPS = [
     "citation",
     "freshness",
     "suggestions",
+    "candidates",
     "search",
     "profile",
     "reading_list",

@@ -6,7 +6,7 @@ from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
 from pincite.storage.selection import Selection
 from pincite.storage.snapshot import IndexReader, Snapshot, current_generation
 from pincite.storage.staging import staging
-from pincite.storage.vectors import CorruptRecord, Record, SegmentReader, SegmentWriter
+from pincite.storage.vectors import CorruptRecord, Record, Records, SegmentReader, SegmentWriter
 
 __all__ = [
     "Catalog",
@@ -21,6 +21,7 @@ __all__ = [
     "NewPassage",
     "Recipe",
     "Record",
+    "Records",
     "SegmentReader",
     "SegmentWriter",
     "Selection",

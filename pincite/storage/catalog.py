@@ -11,9 +11,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
 from functools import cached_property
+from operator import attrgetter
 from pathlib import Path
 from types import NoneType
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
@@ -145,63 +146,88 @@ class NewPassage:
     key: bytes
 
 
-@dataclass(frozen=True, eq=False)
-class StoredPassage:
-    """A passage as a question needs it. Most candidates are never shown, so it is decoded when it is asked for,
-    which raises `sqlite3.DatabaseError` where that cannot be."""
+class _PassageRow(NamedTuple):
+    """What `_SELECT_PASSAGE` gives."""
 
     id: int
     source: str
     start: int
     end: int
     text: str
+    title: str
+    heading: str
+    counted: str
+    columns: str
+    sentences: bytes
+    numbers: bytes
     key: bytes
-    location: Location | None
-    terms: np.ndarray
-    """Of its indexed text, as numbers, in order."""
+    segment: int | None
+    offset: int | None
+    length: int | None
     sha256: bytes
-    """Of its words, its place, its terms and its document's name, title and hash, as they were committed."""
     file_sha256: str
-    _rest: tuple
-    """Title, heading, counted, columns and sentences as they lie in the catalog."""
+
+
+class StoredPassage(_PassageRow):
+    """A passage as it lies in the catalog. Most candidates are never shown, so it is decoded when it is asked for,
+    which raises `sqlite3.DatabaseError` where that cannot be.
+
+    `sha256` is of its words, its place, its terms and its document's name, title and hash, as they were committed.
+    """
 
     @cached_property
     def passage(self) -> Passage:
         """What is shown and cited."""
-        title, heading, counted, columns, _ = self._rest
         try:
-            pages, (first, last), is_recognised, parts = json.loads(counted)
+            pages, (first, last), is_recognised, parts = json.loads(self.counted)
             return Passage(
                 self.source,
                 self.start,
                 self.end,
                 self.text,
-                title,
-                tuple(map(str, json.loads(heading))),
+                self.title,
+                tuple(map(str, json.loads(self.heading))),
                 pages and tuple(pages),
                 self._sentences(),
                 (first, last),
                 is_recognised,
                 parts and tuple(parts),
-                columns,
+                self.columns,
             )
         except (ValueError, TypeError, struct.error) as error:
-            raise sqlite3.DatabaseError(f"{self.source}, characters {self.start}–{self.end}") from error
+            raise self._complaint() from error
 
     def _sentences(self) -> tuple[Span, ...]:
-        stored = self._rest[-1]
-        flat = struct.unpack(f"<{len(stored) // 4}I", stored)
+        flat = struct.unpack(f"<{len(self.sentences) // 4}I", self.sentences)
         return tuple(zip(flat[::2], flat[1::2], strict=True))
 
     @property
     def sentence_count(self) -> int:
         """How many sentences it has."""
-        return len(self._rest[-1]) // 8
+        return len(self.sentences) // 8
+
+    @property
+    def location(self) -> Location | None:
+        """Where the record of its vectors lies."""
+        if self.segment is None or self.offset is None or self.length is None:
+            return None
+        return Location(self.segment, self.offset, self.length)
+
+    @property
+    def terms(self) -> np.ndarray:
+        """Of its indexed text, as numbers, in order."""
+        try:
+            return terms.stored(self.numbers)
+        except ValueError as error:
+            raise self._complaint() from error
 
     @property
     def is_sound(self) -> bool:
         """Whether its words, its place and its terms are those that were committed."""
         return _digest(self.passage, self.terms, self.file_sha256) == self.sha256
+
+    def _complaint(self) -> sqlite3.DatabaseError:
+        return sqlite3.DatabaseError(f"{self.source}, characters {self.start}–{self.end}")
 
 
 def create(
@@ -570,7 +596,7 @@ class Catalog:
     def rename_document(self, old: str, new: FileState) -> None:
         """Within `writing`. Where a passage is damaged already, its hash goes on saying so."""
         rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
-        sound = [stored for stored in map(_stored_passage, rows) if stored.is_sound]
+        sound = [stored for stored in map(StoredPassage._make, rows) if stored.is_sound]
         self._connection.execute(
             "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
             (new.source, new.size, new.modified, new.looked, old),
@@ -603,10 +629,11 @@ class Catalog:
         """The passages with these ids, in order of source and start; those not there are left out."""
         rows = self._rows(
             _PASSAGE_KINDS,
-            _SELECT_PASSAGE + " WHERE p.id IN (SELECT value FROM json_each(?)) ORDER BY d.source, p.start",  # noqa: S608 - a constant
+            _SELECT_PASSAGE + " WHERE p.id IN (SELECT value FROM json_each(?))",  # noqa: S608 - a constant
             json.dumps(list(ids)),
         )
-        return [_stored_passage(row) for row in rows]
+        # SQLite would copy every row to sort them.
+        return sorted(map(StoredPassage._make, rows), key=attrgetter("source", "start"))
 
     def places(self, source: str) -> list[Place]:
         """Where the passages of a source stand, in order."""
@@ -622,7 +649,7 @@ class Catalog:
         """Every passage, in order of id, from the id `first` to the id `last`."""
         statement = _SELECT_PASSAGE + " WHERE p.id BETWEEN ? AND ? ORDER BY p.id"
         for row in self._rows(_PASSAGE_KINDS, statement, first, last):
-            yield _stored_passage(row)
+            yield StoredPassage._make(row)
 
     def keys(self) -> Iterator[tuple[int, bytes]]:
         """Every passage's id and the key of its vector record, in order of id."""
@@ -804,18 +831,6 @@ def _passage_row(document: int, new: NewPassage, file_sha256: str) -> tuple:
         found.tobytes(),
         new.key,
     )
-
-
-def _stored_passage(row: tuple) -> StoredPassage:
-    id_, source, start, end, text, title, heading, counted, columns, sentences, numbers, key, *place = row
-    segment, offset, length, sha256, file_sha256 = place
-    try:
-        found = terms.stored(numbers)
-    except ValueError as error:
-        raise sqlite3.DatabaseError(f"{source}, characters {start}–{end}") from error
-    location = None if segment is None else Location(segment, offset, length)
-    rest = (title, heading, counted, columns, sentences)
-    return StoredPassage(id_, source, start, end, text, key, location, found, sha256, file_sha256, rest)
 
 
 def _coverage(stored: str) -> Coverage:

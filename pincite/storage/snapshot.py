@@ -15,7 +15,7 @@ from pincite.storage import lexical
 from pincite.storage.catalog import Catalog, StoredPassage
 from pincite.storage.derived import DerivedDamaged
 from pincite.storage.generation import Generation, IndexFolder, Recipe, open_generation, shared
-from pincite.storage.vectors import CorruptRecord, Record, SegmentReader
+from pincite.storage.vectors import CorruptRecord, Held, SegmentReader
 
 _TRIES = 20
 
@@ -52,13 +52,13 @@ class Snapshot:
     generation: Generation
     _segments: SegmentReader
 
-    def record(self, stored: StoredPassage) -> Record | None:
+    def record(self, stored: StoredPassage) -> Held | None:
         """The vectors of a passage; None where the record is damaged."""
         try:
-            record = self._segments.read(stored.location, stored.key) if stored.location else None
+            record = self._segments.hold(stored.location, stored.key) if stored.location else None
         except CorruptRecord:
             return None
-        return record if record and len(record.sentences) == stored.sentence_count else None
+        return record if record and record.sentence_count == stored.sentence_count else None
 
     def allowed(self, *filters: Filters) -> np.ndarray | None:
         """Ids of the passages that may pass all of these, int64, rising; None: all.

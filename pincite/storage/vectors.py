@@ -13,7 +13,7 @@ import mmap
 import os
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -47,6 +47,21 @@ class Record(NamedTuple):
     """Where each sentence's tokens begin and end, uint16, shape (sentences, 2)."""
 
 
+class Records(NamedTuple):
+    """The vectors of several passages, end to end: many small arrays would take longer than what is done with them."""
+
+    vectors: np.ndarray
+    """Float32, shape (passages, dim)."""
+    tokens: np.ndarray
+    """Codes, uint8, shape (tokens of all, bytes a token)."""
+    token_counts: np.ndarray
+    """How many of them each passage has, int64, shape (passages,)."""
+    sentences: np.ndarray
+    """Where each sentence's tokens begin and end among its passage's, uint16, shape (sentences of all, 2)."""
+    sentence_counts: np.ndarray
+    """How many of them each passage has, int64, shape (passages,)."""
+
+
 class CorruptRecord(Exception):
     """A record that is not what was written; it is embedded again."""
 
@@ -59,23 +74,59 @@ def encode(record: Record) -> bytes:
     return header + payload + _CHECKSUM.pack(zlib.crc32(header + payload))
 
 
-def decode(data: bytes | memoryview) -> Record:
-    """The record in `data`, whose arrays look into it.
+class Held(NamedTuple):
+    """A record that was checked, as it lies there."""
 
-    Raises `CorruptRecord` unless every byte is as it was written.
-    """
+    key: bytes
+    vector: memoryview
+    sentences: memoryview
+    tokens: memoryview
+    dim: int
+    token_count: int
+    token_bytes: int
+    sentence_count: int
+
+
+def held(data: bytes | memoryview) -> Held:
+    """The record in `data`. Raises `CorruptRecord` unless every byte is as it was written."""
     if len(data) < _HEADER.size + _CHECKSUM.size:
         raise CorruptRecord("too short")
-    body, (checksum,) = data[: -_CHECKSUM.size], _CHECKSUM.unpack(data[-_CHECKSUM.size :])
-    if zlib.crc32(body) != checksum:
+    view = memoryview(data)
+    body = view[: -_CHECKSUM.size]
+    if zlib.crc32(body) != _CHECKSUM.unpack(view[-_CHECKSUM.size :])[0]:
         raise CorruptRecord("checksum differs")
     magic, length, key, dim, tokens, width, sentences = _HEADER.unpack_from(body)
     if magic != _RECORD_MAGIC or not length == len(body) - _HEADER.size == 2 * dim + 4 * sentences + tokens * width:
         raise CorruptRecord("not a record")
-    vector = np.frombuffer(body, "<f2", dim, _HEADER.size).astype(np.float32)
-    ranges = np.frombuffer(body, "<u2", 2 * sentences, _HEADER.size + 2 * dim).reshape(sentences, 2)
-    codes = np.frombuffer(body, np.uint8, tokens * width, _HEADER.size + 2 * dim + 4 * sentences)
-    return Record(key, vector, codes.reshape(tokens, width), ranges)
+    first = _HEADER.size + 2 * dim
+    second = first + 4 * sentences
+    return Held(key, body[_HEADER.size : first], body[first:second], body[second:], dim, tokens, width, sentences)
+
+
+def decode(data: bytes | memoryview) -> Record:
+    """The record in `data`. Raises `CorruptRecord` unless every byte is as it was written."""
+    record = held(data)
+    together = decode_all([record])
+    return Record(record.key, together.vectors[0], together.tokens, together.sentences)
+
+
+def decode_all(records: Sequence[Held]) -> Records:
+    """What these hold, which are of one model; one at least."""
+    keys, vectors, sentences, tokens, dims, token_counts, widths, sentence_counts = zip(*records, strict=True)
+    del keys
+    counts = np.array(token_counts, dtype=np.int64)
+    return Records(
+        np.frombuffer(b"".join(vectors), "<f2").astype(np.float32).reshape(-1, dims[0]),
+        np.frombuffer(b"".join(tokens), np.uint8).reshape(counts.sum(), widths[0]),
+        counts,
+        np.frombuffer(b"".join(sentences), "<u2").reshape(-1, 2),
+        np.array(sentence_counts, dtype=np.int64),
+    )
+
+
+def joined(parts: Sequence[Records]) -> Records:
+    """The passages of all of these, in order."""
+    return parts[0] if len(parts) == 1 else Records(*map(np.concatenate, zip(*parts, strict=True)))
 
 
 class SegmentReader:
@@ -91,7 +142,12 @@ class SegmentReader:
 
     def read(self, location: Location, key: bytes) -> Record:
         """Raises `CorruptRecord` where the record is missing, damaged or another one's."""
-        record = decode(self._view(location))
+        (vector, *_), tokens, _, sentences, _ = decode_all([self.hold(location, key)])
+        return Record(key, vector, tokens, sentences)
+
+    def hold(self, location: Location, key: bytes) -> Held:
+        """The same for `decode_all`."""
+        record = held(self._view(location))
         if record.key != key:
             raise CorruptRecord("another record's")
         return record

@@ -1,0 +1,121 @@
+"""Hop 5: question → the passages that may answer it."""
+
+from collections.abc import Callable, Iterable
+from itertools import chain
+from typing import NamedTuple
+
+import numpy as np
+
+from pincite import relevance
+from pincite.embedding import Embedder
+from pincite.query import Query
+from pincite.relevance import Evidence, Question, TermStatistics, WordEvidence
+from pincite.storage import Record, Records, Selection, Snapshot, StoredPassage, vectors
+from pincite.storage.vectors import Held
+
+Told = Callable[[str], None]
+"""Told the name of a stage when it ends."""
+EVERYTHING = Selection()
+
+
+def nobody(_stage: str) -> None:
+    """Who is told where nobody asked."""
+
+
+class _Batch(NamedTuple):
+    """Passages that were read together."""
+
+    ids: list[int]
+    records: Records
+    words: list[WordEvidence]
+
+
+class Pool:
+    """Passages of one snapshot that one question looks at, each read once.
+
+    What its words say of them is known as soon as they are read, which may be while the model reads the question.
+    `told` hears of `words` and `vectors` that find them, and of the `passages` and their `records` that are read.
+    """
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        query: Query,
+        embedder: Embedder,
+        selection: Selection = EVERYTHING,
+        told: Told = nobody,
+    ) -> None:
+        self._snapshot = snapshot
+        self._query = query
+        self._embedder = embedder
+        self._selection = selection
+        self._told = told
+        self.statistics = TermStatistics(
+            snapshot.generation.manifest.passages,
+            {term: snapshot.generation.lexical.frequency(term) for term in query.terms},
+        )
+        self._passages: dict[int, StoredPassage] = {}
+        self._read: set[int] = set()
+        self._batches: list[_Batch] = []
+        self._evidence: dict[int, Evidence] = {}
+
+    def by_words(self, count: int) -> list[int]:
+        """Ids of the `count` best by BM25, the best first."""
+        words, allowed = self._snapshot.generation.lexical, self._selection.allowed
+        return self._best(count, lambda most: words.search(self._query.terms, most, allowed), "words")
+
+    def by_vector(self, vector: np.ndarray, count: int) -> list[int]:
+        """Ids of the `count` nearest, the nearest first."""
+        dense, allowed = self._snapshot.generation.dense, self._selection.allowed
+        return self._best(count, lambda most: dense.search(vector, most, allowed), "vectors")
+
+    def judged(self, question: Question, ids: Iterable[int]) -> list[tuple[StoredPassage, Evidence]]:
+        """These passages, whether or not anything found them, each with the evidence for it; in no given order."""
+        ids = list(ids)
+        self._look_at(ids)
+        self._read_records(ids)
+        if self._batches:
+            judged = chain.from_iterable(batch.ids for batch in self._batches)
+            words = list(chain.from_iterable(batch.words for batch in self._batches))
+            records = vectors.joined([batch.records for batch in self._batches])
+            self._evidence |= zip(judged, relevance.judge(question, records, words), strict=True)
+            self._batches = []
+        return [(self._passages[id_], self._evidence[id_]) for id_ in ids]
+
+    def _best(self, count: int, find: Callable[[int], list[int]], stage: str) -> list[int]:
+        fetched = count
+        while True:
+            found = find(fetched)
+            self._told(stage)
+            self._look_at(found)
+            admitted = [id_ for id_ in found if self._admits(id_)][:count]
+            # A list that is shorter than was asked for is all there is.
+            if len(admitted) == count or len(found) < fetched:
+                self._read_records(admitted)
+                return admitted
+            fetched *= 4
+
+    def _admits(self, id_: int) -> bool:
+        stored = self._passages.get(id_)
+        return stored is not None and (self._selection.admits_all or self._selection.admits(stored.passage))
+
+    def _look_at(self, ids: Iterable[int]) -> None:
+        if unknown := [id_ for id_ in ids if id_ not in self._passages]:
+            self._passages |= {stored.id: stored for stored in self._snapshot.passages(unknown)}
+            self._told("passages")
+
+    def _read_records(self, ids: Iterable[int]) -> None:
+        if unread := [id_ for id_ in ids if id_ not in self._read]:
+            passages = [self._passages[id_] for id_ in unread]
+            self._read.update(unread)
+            records = vectors.decode_all([self._record(stored) for stored in passages])
+            found = relevance.word_evidence(self.statistics.all_idf(), [stored.terms for stored in passages])
+            self._batches.append(_Batch(unread, records, found))
+            self._told("records")
+
+    def _record(self, stored: StoredPassage) -> Held:
+        """What a damaged record held is made again for this question, and rounded as it was."""
+        if (record := self._snapshot.record(stored)) is not None:
+            return record
+        ((_, made),) = self._embedder.embed_passages([stored.passage])
+        return vectors.held(vectors.encode(Record(stored.key, made.vector, made.tokens, made.sentences)))
