@@ -186,8 +186,7 @@ def _shared(words: Sequence[Word], spans: np.ndarray, weights: Sequence[float]) 
 
 def judge(question: Question, records: Records, words: Sequence["WordEvidence"]) -> list[Evidence]:
     """The evidence of some passages, given what their words say."""
-    # Not one matrix product, which may give equal passages cosines that differ in the last bit.
-    cosines = np.einsum("ij,j->i", records.vectors, question.vector).tolist()
+    cosines = np.einsum("ij,j->i", records.vectors, question.vector).tolist()  # as in `_weighted`: to the last bit
     return [
         Evidence(Features(cosine, tokens.similarity, tokens.sentence_similarity, *by_words), tokens.sentence)
         for cosine, tokens, by_words in zip(cosines, token_evidence(question, records), words, strict=True)
@@ -216,18 +215,24 @@ def token_evidence(question: Question, records: Records) -> list[TokenEvidence]:
     holding = records.token_counts > 0  # reduceat takes the next one's first token for an empty stretch
     if holding.any():
         nearest = np.maximum.reduceat(cosines, starts[holding], axis=1)
-        similarities[holding] = question.weights[telling] @ nearest
+        similarities[holding] = _weighted(question.weights[telling], nearest)
 
     owners, numbers, ranges = _sentences(records, starts)
     if len(owners):
         # Of the stretches between all these ends, every second is a sentence; one may end with the last token.
         padded = np.pad(cosines, ((0, 0), (0, 1)))
-        scores = within[telling] @ np.maximum.reduceat(padded, ranges.ravel(), axis=1)[:, ::2]
+        scores = _weighted(within[telling], np.maximum.reduceat(padded, ranges.ravel(), axis=1)[:, ::2])
         best_first = np.lexsort((numbers, -scores, owners))
         owning, at = np.unique(owners[best_first], return_index=True)
         sentence_similarities[owning] = scores[best_first[at]]
         marked[owning] = numbers[best_first[at]]
     return list(map(TokenEvidence, similarities.tolist(), sentence_similarities.tolist(), marked.tolist()))
+
+
+def _weighted(weights: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """The weighted sum of each column; a product of matrices gives equal columns sums that differ in the last bit."""
+    found: np.ndarray = (weights[:, None] * columns).sum(axis=0)
+    return found
 
 
 def _sentences(records: Records, starts: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:

@@ -313,3 +313,14 @@ def test_a_product_by_pieces_is_the_product(n: int, k: int, m: int, seed: int) -
     found = codes.product(a, b)
     assert (found.shape, found.dtype) == ((n, m), np.float32)
     assert np.allclose(found, a.astype(float) @ b.astype(float), atol=1e-3)
+
+
+def test_equal_rows_have_equal_products_to_the_last_bit_wherever_they_stand() -> None:
+    rng = np.random.default_rng(0)
+    for _ in range(60):
+        components = rng.standard_normal((80, rng.integers(1, 15))).astype(np.float32)
+        rows = rng.standard_normal((rng.integers(1, 1500), 80)).astype(np.float32)
+        order = rng.permutation(len(rows))
+        found = codes.product(np.concatenate([rows, rows[order]]), components)
+        assert np.array_equal(found[len(rows) :], found[: len(rows)][order])
+        assert found[: len(rows)] == pytest.approx(rows @ components, abs=1e-4)

@@ -513,6 +513,26 @@ def test_token_evidence_is_that_of_a_loop_over_decoded_codes(made: tuple[Questio
         assert -1 - 1e-6 <= found.similarity <= 1 + 1e-6
 
 
+@given(st.integers(0, 2**32), st.integers(1, 60), st.integers(1, 12))
+@hypothesis_settings(deadline=None, max_examples=60)
+def test_equal_passages_get_equal_figures_to_the_last_bit_wherever_they_stand(
+    seed: int, passages: int, terms: int
+) -> None:
+    rng = np.random.default_rng(seed)
+    vectors = codes.unit(rng.standard_normal((terms, 80)))
+    asked = Question(rng.standard_normal(384).astype(np.float32), vectors, rng.random(terms), rng.random(terms), IDF, 9)
+    candidates = []
+    for length in rng.integers(0, 120, passages):
+        ends = np.sort(rng.integers(0, length + 1, 4))
+        sentences = np.stack([ends[:-1], ends[1:]], axis=1).astype(np.uint16)
+        tokens = rng.integers(0, 256, (length, 40), dtype=np.uint8)
+        words = numbered(rng.choice([*IDF, "other"], 30).tolist())
+        candidates.append(Candidate(rng.standard_normal(384).astype(np.float32), tokens, sentences, words))
+    order = rng.permutation(passages)
+    found = judge(asked, [*candidates, *(candidates[number] for number in order)])
+    assert found[passages:] == [found[number] for number in order]
+
+
 # Tokens against vectors that were never rounded, with the real model
 
 

@@ -21,6 +21,8 @@ FILE = "projection.npy"
 _MIDDLE = np.float32(7.5)
 _ON_ONE_THREAD = 250_000
 """Multiplications."""
+_AT_ONCE = 8
+"""Rows are multiplied in multiples of this."""
 _DECODED = 2_000
 """Tokens that are decoded at once: they stay in the processor's cache until they are multiplied."""
 
@@ -65,17 +67,22 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`a @ b` of float32, on the thread that asks for it.
 
     NumPy's library spreads a product over all cores from some 260,000 multiplications on, and there it
-    waits for the threads of the model: so it gets the rows of `a` a few at a time.
+    waits for the threads of the model: so it gets the rows of `a` a few at a time. And it rounds the rows that are
+    left over in another way: so it gets as many each time, and equal rows have equal products to the last bit.
     """
     found = np.empty((len(a), b.shape[1]), dtype=np.float32)
     rows = _rows(b)
-    for start in range(0, len(a), rows):
+    for start in range(0, len(a) - rows + 1, rows):
         np.matmul(a[start : start + rows], b, out=found[start : start + rows])
+    if left := len(a) % rows:
+        padded = np.zeros((rows, a.shape[1]), dtype=np.float32)
+        padded[:left] = a[-left:]
+        found[-left:] = (padded @ b)[:left]
     return found
 
 
 def _rows(b: np.ndarray) -> int:
-    return max(1, _ON_ONE_THREAD // max(b.size, 1))
+    return max(_AT_ONCE, _ON_ONE_THREAD // max(b.size, 1) // _AT_ONCE * _AT_ONCE)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
