@@ -259,7 +259,11 @@ def word_evidence(idf: Mapping[str, float], passages: Sequence[np.ndarray]) -> l
         return []
     weights = np.array(list(idf.values()))
     counts = np.array([len(numbers) for numbers in passages])
-    at, asked = np.nonzero(np.concatenate(passages)[:, None] == terms.numbered(idf))
+    numbers = np.concatenate(passages)
+    places = [np.flatnonzero(numbers == term) for term in terms.numbered(idf)]
+    order = np.argsort(np.concatenate(places), kind="stable")
+    at = np.concatenate(places)[order]
+    asked = np.repeat(np.arange(len(places)), list(map(len, places)))[order]
     owners = np.repeat(np.arange(len(counts)), counts)[at]
     # Row by row, so that passages with the same words get the very same number.
     present = np.zeros((len(counts), len(weights)))
