@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
+from filelock import FileLock
 
 from pincite import embedding
 from pincite.embedding import Embedder
@@ -24,13 +25,17 @@ if TYPE_CHECKING:
     from playwright.sync_api import Page
 
 ROOT = Path(__file__).parents[1]
-PORT = 8620
+WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+PORT = 8620 + 100 * WORKER
+"""The first that a server of the page tries: two that look for a free one at once may find the same."""
 
 
 @pytest.fixture(scope="session")
-def embedder() -> Embedder:
+def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
     """The default model on the engine that this machine gets."""
-    return embedding.open_embedder(embedding.find("all-MiniLM-L6-v2"))
+    # Of several processes of tests one converts it, and the others wait.
+    with FileLock(tmp_path_factory.getbasetemp().parent / "model.lock"):
+        return embedding.open_embedder(embedding.find("all-MiniLM-L6-v2"))
 
 
 @pytest.fixture

@@ -146,9 +146,9 @@ def test_a_missing_and_a_damaged_member_are_named() -> None:
     ids=["empty", "open", "deep", "laughs in text", "laughs in an attribute", "laughs unused", "file"],
 )  # fmt: skip
 def test_xml_that_is_broken_or_an_attack_is_refused_at_once(data: bytes, expected: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert reason(packed({"a.xml": data}), "a.xml") == expected
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 def test_a_doctype_is_not_fetched_and_its_entities_stay_unresolved() -> None:

@@ -265,12 +265,14 @@ def best_time(act: Callable[[], object], enough: float) -> float:
     return best
 
 
+@pytest.mark.alone
 def test_a_question_takes_less_than_a_second_as_a_new_process(sample: Settings, embedder: Embedder) -> None:
     if embedder.engine.name != "openvino":
         pytest.skip(f"the engine here is {embedder.engine.name}")
     assert best_time(lambda: search(sample.index, QUESTION).check_returncode(), 1.0) < 1.0
 
 
+@pytest.mark.alone
 def test_ingest_without_changes_takes_less_than_two_seconds(sample: Settings, tmp_path: Path) -> None:
     shutil.copytree(sample.index, tmp_path / "index")
 

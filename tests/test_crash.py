@@ -110,6 +110,7 @@ def moments(rng: random.Random, count: int, length: float) -> Iterator[float]:
         yield (number + rng.random()) / count * length
 
 
+@pytest.mark.alone
 def test_a_sync_killed_at_any_of_20_random_moments_leaves_the_old_index_or_the_new(
     birds: Settings, embedder: Embedder
 ) -> None:

@@ -27,8 +27,9 @@ LINK = re.compile(
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     """A copy of what the commands need, with no index yet."""
+    compiled = shutil.ignore_patterns("__pycache__")  # other tests may be writing there
     for name in ("pincite", "corpus", "judgments"):
-        shutil.copytree(ROOT / name, tmp_path / name)
+        shutil.copytree(ROOT / name, tmp_path / name, ignore=compiled)
     for name in ("ingest.py", "evaluate.py"):
         shutil.copy(ROOT / name, tmp_path)
     return tmp_path

@@ -15,6 +15,7 @@ import pytest
 from pincite import embedding
 from pincite.embedding import Embedder, Embedding, ModelFiles, QueryEmbedding, agreement, codes
 from pincite.embedding.engine import Batch, Engine, Forward
+from pincite.embedding.openvino import making
 from pincite.embedding.pytorch import PyTorchEngine
 from pincite.errors import ModelError, QuestionError
 from pincite.passages import cut
@@ -471,6 +472,25 @@ def test_the_comparison_with_the_original_is_kept_beside_the_converted_model(tin
     os.truncate(folder / "model.xml", 1000)
     mended = embedding.open_embedder(tiny, "openvino").embed_query("When do they sail?")
     assert cosines(mended.vector, first.vector) > 0.9999
+
+
+def test_of_two_that_convert_at_once_the_first_is_kept_and_what_one_left_unfinished_is_replaced(tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+
+    def write(into: Path, words: str) -> None:
+        (into / "model.xml").write_text(words)
+        (into / "agreement.json").write_text("{}")
+
+    with making(folder) as made:
+        write(made, "second")
+        folder.mkdir()
+        write(folder, "first")
+    assert (folder / "model.xml").read_text() == "first"
+    (folder / "agreement.json").unlink()
+    with making(folder) as made:
+        write(made, "third")
+    assert (folder / "model.xml").read_text() == "third"
+    assert list(tmp_path.iterdir()) == [folder]
 
 
 def test_where_openvino_disagrees_pytorch_is_used_with_a_warning(

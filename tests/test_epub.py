@@ -237,19 +237,19 @@ LAUGHS = (
     ],
 )  # fmt: skip
 def test_what_is_no_readable_book_says_why(data: bytes, reason: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Unreadable) as caught:
         epub.read(data)
     assert str(caught.value) == reason
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
 
 
 def test_a_book_that_unpacks_to_far_too_much_is_not_unpacked() -> None:
     bomb = book({"one": b" " * (60 * 2**20)})
-    started = time.perf_counter()
+    started = time.process_time()
     with pytest.raises(Unreadable, match=r"^unpacks to 60 MB, too much for its size$"):
         epub.read(bomb)
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 def test_entities_of_a_chapter_are_not_expanded() -> None:

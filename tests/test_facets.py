@@ -100,6 +100,7 @@ def test_every_facet_that_is_offered_leaves_so_many_documents(catalog: Catalog) 
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_hundred_thousand_documents_are_counted_within_a_second(tmp_path: Path) -> None:
     create(tmp_path, tmp_path / "corpus")
     with Catalog(tmp_path, writable=True) as catalog:

@@ -442,6 +442,7 @@ def test_the_command_understands_operators(searcher: Searcher) -> None:
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_a_filter_over_many_passages_costs_little(tmp_path: Path) -> None:
     random = np.random.default_rng(1)
     made = random.standard_normal((100_000, 384)).astype(np.float32)

@@ -146,9 +146,9 @@ def test_the_language_of_most_of_the_text_counts_however_long_it_is() -> None:
 def test_a_text_of_any_length_takes_no_more_than_a_sample_does() -> None:
     text = SENTENCES["en"] * 200_000  # 30 million characters
     detect(SENTENCES["en"])
-    started = time.perf_counter()
+    started = time.process_time()
     assert detect(text) == "en"
-    assert time.perf_counter() - started < 0.5
+    assert time.process_time() - started < 0.5
 
 
 @hypothesis_settings(deadline=None, max_examples=200)

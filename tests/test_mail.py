@@ -241,7 +241,7 @@ def nested(levels: int) -> bytes:
 
 
 def test_a_message_that_nests_too_deep_is_refused_and_the_rest_of_the_mailbox_read() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     assert mail.read(nested(50)).text == "Deep\n\nText"
     with pytest.raises(Unreadable, match=r"^damaged: parts nest too deep$"):
         mail.read(nested(1_000))
@@ -249,7 +249,7 @@ def test_a_message_that_nests_too_deep_is_refused_and_the_rest_of_the_mailbox_re
     assert parts(content) == [("message", 2, "Flat\n\nText")]
     assert content.coverage.left_out == (("messages that cannot be read", 1),)
     assert content.remarks == ("message 1: damaged: parts nest too deep",)
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 @pytest.mark.parametrize(
@@ -271,10 +271,10 @@ def test_what_is_no_mail_says_why(reader: object, data: bytes, reason: str) -> N
 
 
 def test_long_headers_and_white_space_take_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     mail.read(b"Subject: " + b"=?utf-8?q?a?= " * 100_000 + b"\n\nText")
     mail.read(b"Subject: a" + b" " * 500_000 + b"b\nTo:" + b" a@b.c,\n" * 100_000 + b"\n\n" + b" " * 500_000 + b"x")
-    assert time.perf_counter() - started < 3
+    assert time.process_time() - started < 3
 
 
 def example() -> bytes:

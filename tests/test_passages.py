@@ -169,9 +169,9 @@ def test_one_line_of_50_000_characters_is_cut_like_any_other(line: str, tmp_path
     (tmp_path / "a.md").write_text(line, encoding="utf-8")
     found = plain_text(line) if "\x07" in line else reading.read(tmp_path / "a.md", "a.md")
     assert found.text == line
-    started = time.perf_counter()
+    started = time.process_time()
     passages = cut(found, TOKENIZER.count, 200)
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started < 15
     check_places(found, passages)
     check_sentences(passages)
     check_budget(passages, TOKENIZER.count, 200)
@@ -179,9 +179,9 @@ def test_one_line_of_50_000_characters_is_cut_like_any_other(line: str, tmp_path
 
 def test_white_space_of_any_length_costs_no_time() -> None:
     text = ("word" + " " * 20_000 + "\n") * 20 + "\n" * 100_000 + ("\r\n" * 20_000) + "end"
-    started = time.perf_counter()
+    started = time.process_time()
     passages = cut(plain_text(text), words, 48)
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     check_places(plain_text(text), passages)
 
 

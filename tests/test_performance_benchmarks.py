@@ -61,6 +61,7 @@ def test_a_corpus_is_made_to_measure_and_the_same_each_time(tmp_path: Path) -> N
     assert 200_000 <= sum(map(len, one.values())) < 270_000
 
 
+@pytest.mark.alone
 def test_ingest_is_measured_with_a_model_that_costs_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -104,6 +104,7 @@ def test_a_poisonous_file_costs_only_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("poison", ["loop", "hold"])
+@pytest.mark.alone
 def test_a_reader_that_never_ends_is_ended(tmp_path: Path, poison: str) -> None:
     write(tmp_path, f"a.{poison}", "b.txt", "c.txt")
     started = time.monotonic()
@@ -117,6 +118,7 @@ def test_a_reader_that_never_ends_is_ended(tmp_path: Path, poison: str) -> None:
     assert time.monotonic() - started < 6
 
 
+@pytest.mark.alone
 def test_time_that_the_caller_takes_is_not_the_readers(tmp_path: Path) -> None:
     """While the caller is at one document, the next waits in its pipe, which holds a part of it."""
     sources = write(tmp_path, "a.large", "b.large")

@@ -312,9 +312,9 @@ def test_windows_line_ends_change_nothing_about_headings() -> None:
 
 
 def test_a_long_stretch_of_white_space_is_read_in_no_time() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     content = plain.read(b"Title\n\n" + b" " * 200_000 + b"x\n" + b" " * 200_000 + b"\n\nText.")
-    assert time.perf_counter() - started < 2
+    assert time.process_time() - started < 2
     assert content.title == "Title"
 
 
@@ -594,12 +594,12 @@ def test_xhtml_is_read_as_xml_so_that_an_empty_title_does_not_swallow_the_page()
 
 
 def test_deep_and_open_markup_takes_no_time_and_no_memory() -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     fonts = "".join(f"<font color={number}>" for number in range(3_000))
     assert html.read(f"<div>{fonts}</div>{'<p>x</p>' * 3_000}".encode()).text == "\n\n".join("x" * 3_000)
     content = html.read(("<div>x" * 100_000 + "<!-- </div> --><title>a <b>" + "</div>" * 100_000).encode())
     assert content.text.count("x") == 100_000
-    assert time.perf_counter() - started < 15
+    assert time.process_time() - started < 15
 
 
 def test_what_is_not_deep_is_parsed_as_it_stands() -> None:

@@ -703,6 +703,7 @@ print(min(statistics.median(milliseconds() for _ in range(30)) for _ in range(10
 
 
 @pytest.mark.slow
+@pytest.mark.alone
 def test_late_interaction_adds_less_than_3_milliseconds_to_a_question(sample: Settings) -> None:
     # On one thread, in a process of its own; the best of ten medians, for others may be at work on the machine.
     one_thread = dict.fromkeys(("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS"), "1")

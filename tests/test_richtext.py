@@ -229,9 +229,9 @@ def test_a_file_that_was_cut_is_read_as_far_as_it_goes() -> None:
     ids=["deep", "open", "closed", "binary", "starred", "fields", "notes", "rows", "unicode", "headers", "codes"],
 )  # fmt: skip
 def test_a_bomb_ends(body: str) -> None:
-    started = time.perf_counter()
+    started = time.process_time()
     written("text " + body)
-    assert time.perf_counter() - started < 10
+    assert time.process_time() - started < 10
 
 
 @hypothesis_settings(deadline=None, max_examples=300)

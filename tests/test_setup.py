@@ -37,6 +37,7 @@ def test_an_older_python_is_refused_in_one_line(script: str, tmp_path: Path) -> 
 
 
 @pytest.mark.skipif(not (ROOT / ".venv" / "installed").is_file(), reason="the project was not set up by its scripts")
+@pytest.mark.alone
 def test_a_second_run_serves_the_page_within_seconds_on_the_next_free_port(tmp_path: Path) -> None:
     project = _copy(tmp_path)
     (project / ".venv").symlink_to(ROOT / ".venv")

@@ -80,6 +80,7 @@ def test_files_that_come_change_move_and_go_are_followed(watcher: Watcher, job: 
     until(lambda: indexed(settings) == ["owl.md"])
 
 
+@pytest.mark.alone
 def test_many_changes_in_a_row_are_one_sync(watcher: Watcher, job: Counted, settings: Settings) -> None:
     for number in range(10):
         (settings.corpus / f"owl {number}.md").write_text(f"# Owl\n\nOwl {number} hunts mice.\n")

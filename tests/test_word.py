@@ -469,12 +469,12 @@ def test_very_many_entities_end_at_once(good: bytes) -> None:
     entities = b"<!ENTITY e0 'ha '>" + b"".join(
         b"<!ENTITY e%d '%s'>" % (n, b"&e%d;" % (n - 1) * 10) for n in range(1, 10)
     )
-    started = time.perf_counter()
+    started = time.process_time()
     xml = b"<!DOCTYPE a [" + entities + b"]><document><body><p><r><t>&e9;</t></r></p></body></document>"
     assert reason(changed(good, "word/document.xml", lambda _: xml)).startswith(
         "damaged: word/document.xml is not well"
     )
-    assert time.perf_counter() - started < 1
+    assert time.process_time() - started < 1
 
 
 @pytest.mark.parametrize(

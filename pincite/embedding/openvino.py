@@ -156,13 +156,12 @@ def making(folder: Path) -> Iterator[Path]:
         ) from error
     try:
         yield made
-        if not (folder / "agreement.json").is_file():
-            shutil.rmtree(folder, ignore_errors=True)
         try:
             made.rename(folder)
-        except OSError:  # another process was quicker: what it made is as good
+        except OSError:  # another process was quicker, and what it made is as good; or one died over it
             if not (folder / "agreement.json").is_file():
-                raise
+                shutil.rmtree(folder, ignore_errors=True)
+                made.rename(folder)
     finally:
         shutil.rmtree(made, ignore_errors=True)
 
