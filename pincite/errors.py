@@ -30,6 +30,10 @@ Each message is one line that says what happened, where, and what to do. The fro
 class PinciteError(Exception):
     """Base of every error that a person can mend."""
 
+    def __str__(self) -> str:
+        """One line: the name of a file may hold line ends."""
+        return " ".join(super().__str__().splitlines())
+
 
 class SettingsError(PinciteError):
     """The settings file cannot be read, has an unknown key or a value out of range."""

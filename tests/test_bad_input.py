@@ -529,3 +529,9 @@ def test_wrong_usage_has_exit_status_2(command: list[str], tmp_path: Path) -> No
     assert "Usage" in done.stdout + done.stderr
     assert "Traceback" not in done.stderr
     assert list(tmp_path.iterdir()) == []
+
+
+def test_an_error_is_one_line_whatever_a_file_is_called() -> None:
+    message = "new\nline\u2028\r\n0.txt: damaged: run python ingest.py"
+    assert str(StorageError(message)) == "new line  0.txt: damaged: run python ingest.py"
+    assert str(StorageError("a.md: damaged")) == "a.md: damaged"
