@@ -15,6 +15,7 @@ import pytest
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder
+from pincite.errors import StorageError
 from pincite.reading import READERS
 from pincite.settings import Settings
 from pincite.storage import Catalog, IndexFolder
