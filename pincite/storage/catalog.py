@@ -195,7 +195,7 @@ class StoredPassage(_PassageRow):
                 self.columns,
             )
         except (ValueError, TypeError, struct.error) as error:
-            raise self._complaint() from error
+            raise self.complaint() from error
 
     def _sentences(self) -> tuple[Span, ...]:
         flat = struct.unpack(f"<{len(self.sentences) // 4}I", self.sentences)
@@ -219,14 +219,15 @@ class StoredPassage(_PassageRow):
         try:
             return terms.stored(self.numbers)
         except ValueError as error:
-            raise self._complaint() from error
+            raise self.complaint() from error
 
     @property
     def is_sound(self) -> bool:
         """Whether its words, its place and its terms are those that were committed."""
         return _digest(self.passage, self.terms, self.file_sha256) == self.sha256
 
-    def _complaint(self) -> sqlite3.DatabaseError:
+    def complaint(self) -> sqlite3.DatabaseError:
+        """That it cannot be decoded."""
         return sqlite3.DatabaseError(f"{self.source}, characters {self.start}–{self.end}")
 
 
@@ -596,7 +597,7 @@ class Catalog:
     def rename_document(self, old: str, new: FileState) -> None:
         """Within `writing`. Where a passage is damaged already, its hash goes on saying so."""
         rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
-        sound = [stored for stored in map(StoredPassage._make, rows) if stored.is_sound]
+        sound = [stored for stored in map(_stored_passage, rows) if stored.is_sound]
         self._connection.execute(
             "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
             (new.source, new.size, new.modified, new.looked, old),
@@ -633,7 +634,7 @@ class Catalog:
             json.dumps(list(ids)),
         )
         # SQLite would copy every row to sort them.
-        return sorted(map(StoredPassage._make, rows), key=attrgetter("source", "start"))
+        return sorted(map(_stored_passage, rows), key=attrgetter("source", "start"))
 
     def places(self, source: str) -> list[Place]:
         """Where the passages of a source stand, in order."""
@@ -649,7 +650,7 @@ class Catalog:
         """Every passage, in order of id, from the id `first` to the id `last`."""
         statement = _SELECT_PASSAGE + " WHERE p.id BETWEEN ? AND ? ORDER BY p.id"
         for row in self._rows(_PASSAGE_KINDS, statement, first, last):
-            yield StoredPassage._make(row)
+            yield _stored_passage(row)
 
     def keys(self) -> Iterator[tuple[int, bytes]]:
         """Every passage's id and the key of its vector record, in order of id."""
@@ -831,6 +832,13 @@ def _passage_row(document: int, new: NewPassage, file_sha256: str) -> tuple:
         found.tobytes(),
         new.key,
     )
+
+
+def _stored_passage(row: tuple) -> StoredPassage:
+    stored = StoredPassage._make(row)
+    if len(stored.numbers) % 4:
+        raise stored.complaint()
+    return stored
 
 
 def _coverage(stored: str) -> Coverage:
