@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 from pincite.reading.content import Content, decode, sections
 from pincite.types import Part, Table
@@ -14,8 +15,7 @@ Row = tuple[int, list[str]]
 """Its number as the program that made the file shows it, from 1, and its cells."""
 
 _DELIMITERS = ",;\t|"
-_SAMPLE_ROWS = 100
-_SAMPLE_CHARACTERS = 100_000
+_FIRST_ROWS = 100
 _NAMED_DELIMITER = re.compile(r"sep=([^\w\s\"]|\t)\r?\n")
 """A first line that spreadsheet programs write and obey, and do not show."""
 _LONGEST_NAME = 100
@@ -40,29 +40,33 @@ def read(data: bytes) -> Content:
 
 
 def _rows(text: str, delimiter: str, *, has_quotes: bool = True) -> list[Row]:
-    lines = csv.reader(
+    lines = _lines(text, delimiter, has_quotes)
+    return [(number, [shown(cell) for cell in cells]) for number, cells in enumerate(lines, 1) if any(cells)]
+
+
+def _lines(text: str, delimiter: str, has_quotes: bool) -> Iterator[list[str]]:
+    return csv.reader(
         io.StringIO(text, newline=""),
         delimiter=delimiter,
         quoting=csv.QUOTE_MINIMAL if has_quotes else csv.QUOTE_NONE,
         strict=True,
     )
-    return [(number, [shown(cell) for cell in cells]) for number, cells in enumerate(lines, 1) if any(cells)]
 
 
 def _delimiter(text: str) -> str:
-    sample = text[:_SAMPLE_CHARACTERS]
-    return max(_DELIMITERS, key=lambda delimiter: _evenness(sample, delimiter))
+    return max(
+        _DELIMITERS,
+        key=lambda delimiter: (_evenness(text, delimiter), _evenness(text, delimiter, has_quotes=False)),
+    )
 
 
-def _evenness(sample: str, delimiter: str) -> tuple[float, int]:
-    """The share of rows with the most frequent number of cells, if that is more than one; and that number."""
-    widths: Counter[int] = Counter()
+def _evenness(text: str, delimiter: str, *, has_quotes: bool = True) -> tuple[float, int]:
+    """The share of the first rows with the most frequent number of cells, if that is more than one; and that number.
+
+    Nothing where the quotes of those rows do not match.
+    """
     try:
-        for cells in csv.reader(io.StringIO(sample, newline=""), delimiter=delimiter):
-            if cells:
-                widths[len(cells)] += 1
-            if widths.total() == _SAMPLE_ROWS:
-                break
+        widths = Counter(len(cells) for cells in islice(filter(None, _lines(text, delimiter, has_quotes)), _FIRST_ROWS))
     except csv.Error:
         return 0.0, 0
     width, rows = max(widths.items(), key=lambda item: (item[1], item[0]), default=(0, 0))

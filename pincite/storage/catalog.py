@@ -278,7 +278,7 @@ def exists(folder: Path) -> bool:
 
 def peek(folder: Path, key: str) -> str:
     """A value of the `meta` table of a catalog of whatever format; empty where it cannot be read."""
-    with suppress(sqlite3.DatabaseError):
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
         connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
         with closing(connection):
             found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
