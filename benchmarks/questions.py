@@ -1,11 +1,17 @@
-"""How long a question takes, warm and in process, from embedding to marked hits.
+"""How long a question takes, warm and in process, from embedding to marked hits, and what an index costs.
 
     python -m benchmarks.questions COLLECTION [--sizes 10000 100000] [--questions 300] [--json FILE]
+    python -m benchmarks.questions COLLECTION --index DIR [--questions 300] [--json FILE]
 
-COLLECTION is a folder in BEIR layout. For each size an index is made from it (`benchmarks.enlarged`), kept in the
-user's cache and used again. Its questions are asked one after the other, then by several threads at once, then a
-new process asks one. Milliseconds of wall time; `cpu` is what they take of all cores together, which other work
-on the machine disturbs less.
+COLLECTION is a folder in BEIR layout. For each size an index is made from it in a process of its own
+(`benchmarks.enlarged` says what is real in it and what is not), kept in the user's cache and used again; 1000000 and
+10000000 take hours. A fresh process opens it, or the index DIR of the collection that is there already. The questions
+of the collection are asked one after the other, twice, then by several threads at once; then new processes ask one.
+
+Milliseconds of wall time are those of the second round; `cpu` is what they take of all cores together, which other
+work on the machine disturbs less. `stages` are medians over the questions. Anonymous memory is that of the fresh
+process when the model is loaded and when all questions have been asked; what belongs to files is not in it. Recall is
+of the ten nearest vectors, against a look at every one.
 """
 
 import argparse
@@ -13,7 +19,9 @@ import json
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -22,15 +30,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.enlarged import build
-from benchmarks.machine import anonymous_mib, conditions, disk_mib
+from benchmarks.machine import anonymous_mib, conditions, cores, disk_mib
 from pincite import Searcher, Settings, embedding
-from pincite.embedding.model import cache_folder
 from pincite.errors import QuestionError
 from pincite.evaluation.collection import Collection
 from pincite.profile import profile
 from pincite.query import Query, plain
 from pincite.storage import Generation, IndexFolder
+from pincite.storage.catalog import FILE
 from pincite.storage.dense import DenseIndex
 
 COUNT = 10
@@ -46,6 +53,15 @@ def latency(searcher: Searcher, questions: Sequence[Query]) -> dict[str, float]:
     spent = (time.process_time() - cpu) * 1000 / len(questions)
     at = {f"p{share}": float(np.percentile(taken, share)) for share in (50, 95, 99)}
     return {name: round(value, 2) for name, value in {**at, "fastest": min(taken), "cpu": spent}.items()}
+
+
+def stages(searcher: Searcher, questions: Sequence[Query]) -> dict[str, float]:
+    """Medians over the questions."""
+    taken = defaultdict(list)
+    for question in questions:
+        for name, milliseconds in profile(searcher, question, COUNT, repetitions=1).stages.items():
+            taken[name].append(milliseconds)
+    return {name: round(statistics.median(each), 2) for name, each in taken.items()}
 
 
 def rates(searcher: Searcher, questions: Sequence[Query]) -> dict[str, float]:
@@ -75,10 +91,15 @@ def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -
     """Of the ten nearest among all vectors, how many are found, and what the manifest says of that."""
     layout = generation.manifest.dense
     if layout.base is None:
-        return {"recall@10": 1.0, "recall_in_manifest": None}
+        return {"recall@10": 1.0}
     everywhere = layout.model_copy(update={"base": layout.base.model_copy(update={"probes": layout.base.lists})})
     exact = DenseIndex(IndexFolder(index).generation(generation.manifest.generation) / "dense", everywhere)
-    shares = [len({*generation.dense.search(v, 10)} & {*exact.search(v, 10)}) / 10 for v in vectors]
+
+    def share(vector: np.ndarray) -> float:
+        return len({*generation.dense.search(vector, COUNT)} & {*exact.search(vector, COUNT)}) / COUNT
+
+    with ThreadPoolExecutor(cores()) as pool:
+        shares = list(pool.map(share, vectors))
     return {
         "recall@10": round(float(np.mean(shares)), 4),
         "recall_in_manifest": round(layout.base.recall, 4),
@@ -86,29 +107,48 @@ def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -
     }
 
 
-def measure(
-    collection: Collection, size: int, questions: Sequence[Query], embedder: embedding.Embedder
-) -> dict[str, Any]:
-    """One size."""
-    index = cache_folder() / "benchmarks" / f"{collection.name}-{collection.sha256()[:16]}-{size}"
-    settings = build(Settings(), collection, size, index, embedder)
-    searcher = Searcher(settings, embedder)
-    latency(searcher, questions)  # warms
-    anonymous = anonymous_mib()
-    with searcher.index.snapshot() as snapshot:
-        passages = snapshot.generation.manifest.passages
-        vectors = recall(index, snapshot.generation, [embedder.embed_query(asked.text).vector for asked in questions])
-    stages = profile(searcher, questions[0].text, COUNT)
+def disk(index: IndexFolder, generation: int) -> dict[str, float]:
+    """MiB by part."""
+    folder = index.generation(generation)
     return {
-        "passages": passages,
-        "milliseconds": latency(searcher, questions),
-        "questions_per_second": rates(searcher, questions),
-        "stages": {name: round(value, 2) for name, value in stages.stages.items()},
-        "cold_seconds": cold(index, questions[0].text),
-        **vectors,
-        "disk_mib": round(disk_mib(index)),
-        "anonymous_mib": anonymous,
+        "catalog": round((index.path / FILE).stat().st_size / (1 << 20), 1),
+        "segments": round(disk_mib(index.vectors), 1),
+        "dense": round(disk_mib(folder / "dense"), 1),
+        "lexical": round(disk_mib(folder / "lexical"), 1),
+        "all": round(disk_mib(index.path), 1),
     }
+
+
+def measure(index: Path, collection: Collection, questions: Sequence[Query]) -> dict[str, Any]:
+    """An index that is there; memory is that of this process."""
+    settings = Settings(corpus=collection.folder, index=index)
+    embedder = embedding.open_embedder(embedding.find(settings.model.name))
+    embedder.embed_query(questions[0].text)
+    before = anonymous_mib()
+    searcher = Searcher(settings, embedder)
+    first = latency(searcher, questions)
+    memory = {"model": before, "asked": anonymous_mib()}
+    result = {
+        "anonymous_mib": memory,
+        "first_round": first,
+        "milliseconds": latency(searcher, questions),
+        "stages": stages(searcher, questions),
+        "questions_per_second": rates(searcher, questions),
+        "cold_seconds": cold(index, questions[0].text),
+    }
+    vectors = [embedder.embed_query(asked.text).vector for asked in questions]
+    with searcher.index.snapshot() as snapshot:
+        generation = snapshot.generation
+        layout = generation.manifest.dense
+        return {
+            "documents": generation.manifest.documents,
+            "passages": generation.manifest.passages,
+            "beside_the_base": sum(part.passages for part in layout.parts),
+            "dead": layout.dead,
+            **result,
+            **recall(index, generation, vectors),
+            "disk_mib": disk(IndexFolder(index), generation.manifest.generation),
+        }
 
 
 def _askable(questions: Iterable[str]) -> list[Query]:
@@ -125,6 +165,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("collection", type=Path)
     parser.add_argument("--sizes", type=int, nargs="+", default=[10_000, 100_000])
+    parser.add_argument("--index", type=Path, help="an index of the collection's documents, in place of those sizes")
     parser.add_argument("--questions", type=int, default=300)
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
@@ -132,14 +173,30 @@ def main() -> None:
     asked = _askable(collection.questions().values())
     drawn = np.random.default_rng(0).choice(len(asked), min(arguments.questions, len(asked)), replace=False)
     questions = [asked[number] for number in np.sort(drawn)]
-    embedder = embedding.open_embedder(embedding.find(Settings().model.name))
     result: dict[str, Any] = conditions(("openvino", "faiss-cpu", "tantivy", "numpy"))
     result |= {"collection": collection.name, "questions": len(questions), "hits": COUNT, "sizes": []}
-    for size in arguments.sizes:
-        result["sizes"].append(measure(collection, size, questions, embedder))
+    if arguments.index:
+        result["sizes"].append(measure(arguments.index, collection, questions))
+    else:
+        for size in arguments.sizes:
+            result["sizes"].append(_enlarged(arguments.collection, size, arguments.questions))
     print(json.dumps(result, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+def _enlarged(collection: Path, size: int, questions: int) -> dict[str, Any]:
+    """One size: made in a process, asked in another one."""
+    python = [sys.executable, "-m"]
+    making = [*python, "benchmarks.enlarged", str(collection), str(size)]
+    made = Path(subprocess.run(making, check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "result.json"
+        asking = [*python, "benchmarks.questions", str(collection), "--index", str(made)]
+        asking += ["--questions", str(questions), "--json", str(file)]
+        subprocess.run(asking, check=True, stdout=subprocess.DEVNULL)
+        (found,) = json.loads(file.read_text(encoding="utf-8"))["sizes"]
+    return {**found, "made": json.loads(made.with_suffix(".json").read_text(encoding="utf-8"))}
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ from collections import defaultdict
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from pincite.query import Query
 from pincite.search import Searcher
 
 REPETITIONS = 30
@@ -33,7 +34,9 @@ class Profile:
         return asdict(self)
 
 
-def profile(searcher: Searcher, question: str, count: int | None = None, repetitions: int = REPETITIONS) -> Profile:
+def profile(
+    searcher: Searcher, question: str | Query, count: int | None = None, repetitions: int = REPETITIONS
+) -> Profile:
     """Ask a question some times. Raises what `Searcher.search` raises."""
     searcher.search(question, count)
     runs = [_run(searcher, question, count) for _ in range(repetitions)]
@@ -41,7 +44,7 @@ def profile(searcher: Searcher, question: str, count: int | None = None, repetit
     return Profile(stages, statistics.median(sum(run.values()) for run in runs), repetitions)
 
 
-def _run(searcher: Searcher, question: str, count: int | None) -> dict[str, float]:
+def _run(searcher: Searcher, question: str | Query, count: int | None) -> dict[str, float]:
     """Stage → milliseconds; one that came several times counts whole."""
     taken: dict[str, float] = defaultdict(float)
     last = time.perf_counter()

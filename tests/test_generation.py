@@ -318,7 +318,7 @@ def test_a_number_is_not_used_again_after_a_run_that_failed(
         raise RuntimeError
 
     with monkeypatch.context() as patch:
-        patch.setattr("pincite.storage.generation._write_manifest", fail)
+        patch.setattr("pincite.storage.generation.write_manifest", fail)
         with pytest.raises(RuntimeError):
             sync(animals, embedder=embedder)
     assert generation_numbers(IndexFolder(animals.index)) == [1, 2]

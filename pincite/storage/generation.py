@@ -335,7 +335,7 @@ def build(
         raise StorageError(f"{str(error).splitlines()[0]}: see to the disk and run again") from error
     finally:
         reader.close()
-    return _write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
+    return write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
 
 
 def _vectors(catalog: Catalog, reader: SegmentReader, ids: np.ndarray) -> np.ndarray:
@@ -361,7 +361,7 @@ def link_or_copy(path: Path, target: Path) -> None:
         shutil.copy2(path, target)
 
 
-def _write_manifest(
+def write_manifest(
     folder: Path,
     catalog: Catalog,
     number: int,
