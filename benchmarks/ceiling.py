@@ -21,9 +21,10 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.embedding import passages_of
-from benchmarks.machine import conditions, cores, measured
+from benchmarks.machine import conditions, measured
 from pincite import embedding
 from pincite.embedding import Embedder, ModelFiles, quantisation
+from pincite.processors import cores
 from pincite.settings import Settings
 from pincite.types import Passage
 

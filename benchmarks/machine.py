@@ -12,6 +12,8 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
+from pincite.processors import cores
+
 
 @dataclass
 class Cost:
@@ -57,11 +59,6 @@ def disk_mib(folder: Path) -> float:
     """What the files below a folder take; one with several names counts once."""
     files = {(s.st_dev, s.st_ino): s.st_blocks * 512 for p in folder.rglob("*") if p.is_file() for s in [p.stat()]}
     return sum(files.values()) / (1 << 20)
-
-
-def cores() -> int:
-    """Cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor() -> str:

@@ -30,10 +30,11 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.machine import anonymous_mib, conditions, cores, disk_mib
+from benchmarks.machine import anonymous_mib, conditions, disk_mib
 from pincite import Searcher, Settings, embedding
 from pincite.errors import QuestionError
 from pincite.evaluation.collection import Collection
+from pincite.processors import cores
 from pincite.profile import profile
 from pincite.query import Query, plain
 from pincite.storage import Generation, IndexFolder
@@ -90,9 +91,8 @@ def cold(index: Path, question: str) -> dict[str, float]:
 def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -> dict[str, Any]:
     """Of the ten nearest among all vectors, how many are found, and what the manifest says of that."""
     layout = generation.manifest.dense
-    if layout.base is None:
-        return {"recall@10": 1.0}
-    everywhere = layout.model_copy(update={"base": layout.base.model_copy(update={"probes": layout.base.lists})})
+    whole = tuple(part.model_copy(update={"shortlist": None, "files": part.files[:1]}) for part in layout.parts)
+    everywhere = layout.model_copy(update={"parts": whole})
     exact = DenseIndex(IndexFolder(index).generation(generation.manifest.generation) / "dense", everywhere)
 
     def share(vector: np.ndarray) -> float:
@@ -102,8 +102,8 @@ def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -
         shares = list(pool.map(share, vectors))
     return {
         "recall@10": round(float(np.mean(shares)), 4),
-        "recall_in_manifest": round(layout.base.recall, 4),
-        "lists_and_probes": [layout.base.lists, layout.base.probes],
+        "recall_in_manifest": round(layout.recall, 4),
+        "parts": [[part.passages, part.shortlist] for part in layout.parts],
     }
 
 
@@ -143,7 +143,6 @@ def measure(index: Path, collection: Collection, questions: Sequence[Query]) -> 
         return {
             "documents": generation.manifest.documents,
             "passages": generation.manifest.passages,
-            "beside_the_base": sum(part.passages for part in layout.parts),
             "dead": layout.dead,
             **result,
             **recall(index, generation, vectors),

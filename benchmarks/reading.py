@@ -15,7 +15,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from benchmarks.machine import conditions, cores
+from benchmarks.machine import conditions
+from pincite.processors import cores
 from pincite.reading.pool import Readers
 from pincite.settings import Sync
 from pincite.types import Document

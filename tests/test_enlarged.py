@@ -31,7 +31,8 @@ BLOCKS = 2
 """Of mixed passages with records of their own."""
 MIXED = 490
 """The last block is not full, nor is its last document."""
-EXACT = 300
+WHOLE = 300
+SHORTLIST = 40
 SMALL = f"""
 import sys
 from pathlib import Path
@@ -39,7 +40,7 @@ from benchmarks import enlarged, mixing
 from pincite import Settings
 from pincite.evaluation import Collection
 from pincite.storage import dense
-mixing.BLOCK, enlarged.RECORDS, dense.EXACT = {BLOCK}, int(sys.argv[3]), {EXACT}
+mixing.BLOCK, enlarged.RECORDS, dense.WHOLE, dense._SHORTLIST = {BLOCK}, int(sys.argv[3]), {WHOLE}, {SHORTLIST}
 enlarged.build(Collection(Path(sys.argv[1])), int(sys.argv[2]), Settings())
 """
 """An index on a smaller scale."""
@@ -53,7 +54,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         for module in (enlarged, index):
             patch.setattr(module, "cache_folder", lambda: folder)
         patch.setattr(mixing, "BLOCK", BLOCK)
-        patch.setattr(dense, "EXACT", EXACT)
+        patch.setattr(dense, "WHOLE", WHOLE)
+        patch.setattr(dense, "_SHORTLIST", SHORTLIST)
         yield folder
 
 
@@ -151,12 +153,11 @@ def test_every_passage_stands_in_its_document_and_has_its_record(made: Settings,
     assert len(keys) <= BLOCKS * BLOCK < records <= MIXED
 
 
-def test_base_part_and_dead_ids_are_there_and_agree_with_the_catalog(made: Settings) -> None:
+def test_codes_a_small_part_and_dead_ids_are_there_and_agree_with_the_catalog(made: Settings) -> None:
     generation = opened(made)
     layout = generation.manifest.dense
-    assert layout.base
     assert layout.dead > 0
-    assert sum(part.passages for part in layout.parts) > 0
+    assert [part.shortlist is None for part in layout.parts] == [False, True]
     with Catalog(made.index) as catalog:
         ids = [one.id for one in catalog.all_passages()]
         assert generation.dense.ids.tolist() == ids
@@ -184,11 +185,10 @@ def test_vectors_of_the_base_are_those_of_the_records_until_these_come_again(
 
 
 def test_recall_is_what_a_look_at_every_vector_says(
-    made: Settings, mixture: Mixture, collection: Collection, embedder: Embedder
+    made: Settings, mixture: Mixture, collection: Collection, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     generation = opened(made)
     layout = generation.manifest.dense
-    assert layout.base
     ids = generation.dense.ids
     everything = Enlarged(collection, mixture, len(mixture.own) + MIXED)
     reader = SegmentReader(IndexFolder(made.index).vectors)
@@ -198,9 +198,10 @@ def test_recall_is_what_a_look_at_every_vector_says(
     reader.close()
     old = everything.vectors(ids[ids <= everything.passages]).astype(np.float16).astype(np.float32)
     vectors = np.concatenate([old, np.stack([later[id_] for id_ in sorted(later)])])
-    one_list = layout.model_copy(update={"base": layout.base.model_copy(update={"probes": 1})})
+    monkeypatch.setattr(dense, "_FOR_EACH", 1)
+    shorter = tuple(part.model_copy(update={"shortlist": part.shortlist and 1}) for part in layout.parts)
     folder = IndexFolder(made.index).generation(generation.manifest.generation) / "dense"
-    hasty = replace(generation, dense=DenseIndex(folder, one_list))
+    hasty = replace(generation, dense=DenseIndex(folder, layout.model_copy(update={"parts": shorter})))
     asked = [embedder.embed_query(text).vector for text in collection.questions().values()]
     nearest = [set(ids[np.argsort(-(vectors @ vector))[:10]].tolist()) for vector in asked]
     shares = [len(true & set(hasty.dense.search(vector, 10))) / 10 for true, vector in zip(nearest, asked, strict=True)]
@@ -220,7 +221,8 @@ def test_the_benchmark_says_what_an_index_costs(
     (found,) = json.loads(file.read_text(encoding="utf-8"))["sizes"]
     layout = opened(made).manifest.dense
     assert found["passages"] == layout.passages
-    assert (found["dead"], found["beside_the_base"]) == (layout.dead, sum(part.passages for part in layout.parts))
+    assert found["dead"] == layout.dead
+    assert found["parts"] == [[part.passages, part.shortlist] for part in layout.parts]
     assert 0 < found["milliseconds"]["p50"] <= found["milliseconds"]["p95"] <= found["milliseconds"]["p99"]
     assert next(iter(found["stages"])) == "opening"
     assert found["cold_seconds"]["median"] > 0

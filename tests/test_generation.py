@@ -93,8 +93,16 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
         "documents": 4,
         "passages": 6,
         "dense": {
-            "base": None,
-            "parts": [{"first": 1, "last": 6, "passages": 6, "files": ["000000001-000000006.faiss"]}],
+            "parts": [
+                {
+                    "first": 1,
+                    "last": 6,
+                    "passages": 6,
+                    "files": ["000000001-000000006.faiss"],
+                    "shortlist": None,
+                    "recall": 1.0,
+                }
+            ],
             "dead": 0,
         },
     }

@@ -191,14 +191,22 @@ def assert_as_one_built_anew(derived: Derived) -> None:
         assert words.holding([term]).tolist() == holding
 
 
+def on_a_smaller_scale(patch: pytest.MonkeyPatch, part: int) -> None:
+    """Parts that hold so many passages, two thirds of which are enough for codes, and short shortlists."""
+    patch.setattr(dense, "PART", part)
+    patch.setattr(dense, "WHOLE", part * 2 // 3)
+    patch.setattr(dense, "_SHORTLIST", 20)
+    patch.setattr(dense, "_FOR_EACH", 2)
+    patch.setattr(lexical, "PART", part // 3)
+
+
 class Growing(RuleBasedStateMachine):
-    """Passages come and go in any order. Thresholds are low, so that bases come and go with them."""
+    """Passages come and go in any order. Thresholds are low, so that codes come and go with them."""
 
     def __init__(self) -> None:
         super().__init__()
         self.thresholds = pytest.MonkeyPatch()
-        self.thresholds.setattr(dense, "EXACT", 40)
-        self.thresholds.setattr("pincite.storage.parts._SMALLEST_CAPACITY", 16)
+        on_a_smaller_scale(self.thresholds, part=40)
         self.place = tempfile.TemporaryDirectory()
         self.derived = Derived(Path(self.place.name))
         self.derived.sync([], 12)
@@ -227,38 +235,71 @@ TestGrowing.settings = hypothesis_settings(max_examples=12, stateful_step_count=
 
 @pytest.fixture
 def derived(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Derived:
-    """400 passages with a base."""
-    monkeypatch.setattr(dense, "EXACT", 200)
-    monkeypatch.setattr("pincite.storage.parts._SMALLEST_CAPACITY", 50)
+    """400 passages in three parts with codes."""
+    on_a_smaller_scale(monkeypatch, part=150)
     made = Derived(tmp_path)
     made.sync([], 400)
     return made
 
 
 def inodes(folder: Path) -> dict[str, int]:
-    kept = {path.name: path.stat().st_ino for path in folder.iterdir() if path.suffix in (".faiss", ".term", ".pos")}
+    kept = {
+        path.name: path.stat().st_ino
+        for path in folder.iterdir()
+        if path.suffix in (".faiss", ".codes", ".term", ".pos")
+    }
     return dict(sorted(kept.items()))
 
 
-def test_a_base_finds_what_exact_search_finds(derived: Derived) -> None:
+def test_the_nearest_stand_on_the_shortlist_of_codes(derived: Derived) -> None:
     assert derived.layout is not None
-    base = derived.layout.base
-    assert base is not None
-    assert (base.passages, derived.layout.parts, base.lists) == (400, (), 80)
-    assert base.recall >= dense.RECALL
-    assert base.probes < base.lists
+    parts = derived.layout.parts
+    assert [one.passages for one in parts] == [134, 133, 133]
+    assert parts[0].files == ("000000001-000000134.faiss", "000000001-000000134.codes")
+    assert all(one.recall >= dense.RECALL for one in parts)
+    assert derived.layout.recall == min(one.recall for one in parts)
     opened = derived.dense
     kept = sorted(derived.kept)
     shares = []
     for seed in range(100):
         wanted = derived.exact(question(seed), kept)[:10]
-        found = [derived.kept[id_][0] @ question(seed) for id_ in opened.search(question(seed), 10)]
-        shares.append(float(np.mean(np.array(found) >= wanted[-1] - 1e-5)))
-        assert found == sorted(found, reverse=True)
-    assert np.mean(shares) >= 0.9  # questions that have nothing to do with any passage are the hardest
+        cosines, found = opened.nearest(question(seed), 10)
+        assert cosines == pytest.approx([derived.kept[id_][0] @ question(seed) for id_ in found.tolist()], abs=1e-6)
+        assert cosines.tolist() == sorted(cosines.tolist(), reverse=True)
+        shares.append(float(np.mean(cosines >= wanted[-1] - 1e-5)))
+    assert 0.95 <= np.mean(shares) < 1  # codes were used, and are of use
 
 
-def test_the_same_passages_make_the_same_base(derived: Derived, tmp_path: Path) -> None:
+def test_where_codes_say_too_little_the_shortlist_is_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_smaller_scale(monkeypatch, part=700)
+    monkeypatch.setattr(dense, "_SHORTLIST", 1)
+    monkeypatch.setattr(dense, "_FOR_EACH", 1)
+    made = Derived(tmp_path)
+    made.sync([], 600)
+    assert made.layout is not None
+    (part,) = made.layout.parts
+    assert part.shortlist is not None
+    assert part.shortlist >= 16
+    shorter = made.layout.model_copy(update={"parts": (part.model_copy(update={"shortlist": 1}),)})
+    hasty, opened = dense.DenseIndex(made.current / "dense", shorter), made.dense
+    worst = dict.fromkeys(("hasty", "opened"), 1.0)
+    for seed in range(50):
+        middle = np.sum([made.kept[1 + (seed * n) % 600][0] for n in (1, 7, 13)], axis=0)
+        middle /= np.linalg.norm(middle)
+        tenth = made.exact(middle, sorted(made.kept))[9] - 1e-5
+        for name, index in (("hasty", hasty), ("opened", opened)):
+            worst[name] = min(worst[name], float(np.mean(index.nearest(middle, 10)[0] >= tenth)))
+    assert worst["hasty"] < worst["opened"]
+
+
+def test_few_that_are_allowed_are_looked_at_one_by_one(derived: Derived) -> None:
+    for seed in range(30):
+        few = np.sort(np.random.default_rng(seed).permutation(400)[:60] + 1)
+        cosines = np.array([derived.kept[int(id_)][0] @ question(seed) for id_ in few])
+        assert derived.dense.search(question(seed), 20, few) == few[np.lexsort((few, -cosines))][:20].tolist()
+
+
+def test_the_same_passages_make_the_same_codes(derived: Derived, tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     other = Derived(tmp_path / "other")
     other.sync([], 400)
@@ -268,13 +309,13 @@ def test_the_same_passages_make_the_same_base(derived: Derived, tmp_path: Path) 
     ]
 
 
-def test_a_small_change_shares_the_base_and_all_segments_but_one(derived: Derived) -> None:
+def test_a_small_change_shares_all_vectors_and_all_segments_but_one(derived: Derived) -> None:
     before, words = inodes(derived.current / "dense"), inodes(derived.current / "lexical")
     assert derived.layout is not None
-    base = derived.layout.base
+    parts = derived.layout.parts
     derived.sync([7, 8], 2)
     after, now = inodes(derived.current / "dense"), inodes(derived.current / "lexical")
-    assert (derived.layout.base, derived.layout.dead) == (base, 2)
+    assert (derived.layout.parts[:-1], derived.layout.dead) == (parts, 2)
     assert {**after, **before} == after
     assert set(after) - set(before) == {"000000401-000000402.faiss"}
     assert len({*words.items()} & {*now.items()}) == len(words) - 2  # two files of the one segment that held them
@@ -282,47 +323,21 @@ def test_a_small_change_shares_the_base_and_all_segments_but_one(derived: Derive
     assert_as_one_built_anew(derived)
 
 
-def test_past_a_tenth_base_and_parts_become_one(derived: Derived) -> None:
-    derived.sync([*range(1, 21)], 20)  # 20 dead and 20 beside: exactly a tenth
+def test_a_part_of_which_more_than_a_tenth_is_dead_is_written_again(derived: Derived) -> None:
     assert derived.layout is not None
-    assert derived.layout.base is not None
-    assert (derived.layout.base.passages, derived.layout.dead) == (400, 20)
-    learnt = derived.layout.base.learnt_for
-    derived.sync([21], 0)
-    assert (derived.layout.base.passages, derived.layout.base.first, derived.layout.dead) == (399, 22, 0)
-    assert derived.layout.base.learnt_for == learnt == 400  # the centroids stay
+    before = derived.layout.parts
+    derived.sync([*range(1, 14)], 0)
+    assert (derived.layout.parts, derived.layout.dead) == (before, 13)
+    derived.sync([14, 200], 0)
+    first, *others = derived.layout.parts
+    assert (first.first, first.passages, derived.layout.dead) == (15, 120, 1)
+    assert others == [*before[1:]]
     assert_as_one_built_anew(derived)
 
 
-def test_centroids_are_learnt_again_when_an_index_has_doubled(derived: Derived) -> None:
-    derived.sync([], 401)
-    assert derived.layout is not None
-    assert derived.layout.base is not None
-    assert (derived.layout.base.learnt_for, derived.layout.base.lists) == (801, 112)
-    derived.sync([*range(1, 702)], 0)  # and what has become small has no base
-    assert derived.layout.base is None
-    assert_as_one_built_anew(derived)
-
-
-def test_a_base_that_is_not_as_it_was_written_is_not_copied(derived: Derived) -> None:
-    assert derived.layout is not None
-    layout, before = derived.layout, derived.current
-    gone = ids(*range(1, 60))
-    for id_ in gone:
-        del derived.kept[int(id_)]
-    read: list[int] = []
-
-    def reading(wanted: np.ndarray) -> np.ndarray:
-        read.extend(wanted.tolist())
-        return derived.read(wanted)
-
-    made = dense.build(derived.folder / "new", (before / "dense", layout), gone, ids(), reading, lambda: False)
-    assert made.base is not None
-    assert {*read} == {*derived.kept}  # all of it from the vectors themselves
-    assert made.base.learnt_for == 341
-
-
-@pytest.mark.parametrize("name", [dense.BASE, dense.DEAD, "000000401-000000402.faiss"])
+@pytest.mark.parametrize(
+    "name", ["000000001-000000134.faiss", "000000001-000000134.codes", dense.DEAD, "000000401-000000402.faiss"]
+)
 def test_a_file_of_vectors_that_is_missing_or_another_ones_is_noticed(derived: Derived, name: str) -> None:
     derived.sync([7], 2)
     path = derived.current / "dense" / name
@@ -349,7 +364,7 @@ def test_words_that_are_gone_are_in_no_file(derived: Derived) -> None:
 
 def test_many_segments_score_as_one(derived: Derived, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     derived.sync([3, 99], 5)
-    monkeypatch.setattr("pincite.storage.parts._SMALLEST_CAPACITY", 1000)
+    monkeypatch.setattr(lexical, "PART", 1000)
     whole = lexical.build(tmp_path / "whole", None, ids(), stretch(1, 500, len(derived.kept)), derived.texts)
     assert (len(whole), len(derived.words) > 5) == (1, True)
     one, many = lexical.LexicalIndex(tmp_path / "whole"), derived.lexical
@@ -367,7 +382,7 @@ def test_an_index_that_is_memory_mapped_takes_nothing_out(derived: Derived) -> N
         "index = faiss.read_index(sys.argv[1], faiss.IO_FLAG_MMAP_IFC)\n"
         "index.remove_ids(faiss.IDSelectorBatch(np.array([1])))"
     )
-    path = derived.current / "dense" / dense.BASE
+    path = derived.current / "dense" / "000000001-000000134.faiss"
     before = path.read_bytes()
     done = subprocess.run([sys.executable, "-c", change, str(path)], capture_output=True, check=False)
     assert done.returncode != 0  # an exception with one kind of map, the end of the process with the other

@@ -1,7 +1,6 @@
 """The fast engine on processors: OpenVINO, in bfloat16 where the processor has it."""
 
 import json
-import os
 import shutil
 import sys
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.model import ModelFiles, cache_folder
 from pincite.errors import ModelError
+from pincite.processors import cores
 
 # Usage reports are decided when the library is first imported: without this module it sends none.
 sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type]
@@ -48,8 +48,8 @@ class OpenVinoEngine(Engine):
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": precision,
-                "NUM_STREAMS": _cores(),
-                "INFERENCE_NUM_THREADS": _cores(),
+                "NUM_STREAMS": cores(),
+                "INFERENCE_NUM_THREADS": cores(),
                 "ENABLE_CPU_PINNING": False,
                 "CACHE_DIR": str(self._model.parent / "compiled"),
             },
@@ -60,7 +60,7 @@ class OpenVinoEngine(Engine):
         idle: list[Any] = []
         running: deque[tuple[Batch, Any]] = deque()
         for batch in batches:
-            if len(running) == 2 * _cores() + 1:  # more than streams: none waits while the next texts are tokenised
+            if len(running) == 2 * cores() + 1:  # more than streams: none waits while the next texts are tokenised
                 yield from self._finish(running, idle)
             request = idle.pop() if idle else self._compiled.create_infer_request()
             _start(request, batch)
@@ -93,11 +93,6 @@ class OpenVinoEngine(Engine):
 def _start(request: Any, batch: Batch) -> None:
     ids, mask = batch.arrays()
     request.start_async({"input_ids": ids, "attention_mask": mask})
-
-
-def _cores() -> int:
-    """Cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def open_engine(files: ModelFiles) -> OpenVinoEngine | None:

@@ -27,6 +27,7 @@ from typing import Self
 from pydantic import TypeAdapter, ValidationError
 
 from pincite.errors import Inaccessible, PinciteError, Unreadable
+from pincite.processors import cores
 from pincite.reading.worker import LENGTH, MEGABYTE, Outcome
 from pincite.settings import Sync
 from pincite.types import Document
@@ -48,7 +49,7 @@ class Readers:
     def __init__(self, limits: Sync, processes: int | None = None, worker: str = "pincite.reading.worker") -> None:
         """`processes` is the most there may be; `worker` the module that each runs."""
         self._limits = limits
-        self._most = processes or min(_cores(), _MOST)
+        self._most = processes or min(cores(), _MOST)
         self._worker = worker
         self._processes: list[_Process] = []
 
@@ -253,8 +254,3 @@ def _wait(processes: Sequence[_Process]) -> None:
         for process in processes:
             selector.register(process, selectors.EVENT_READ)
         selector.select(_TICK)
-
-
-def _cores() -> int:
-    """Those that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -35,7 +35,6 @@ from pincite.types import Progress
 
 MANIFEST = "manifest.json"
 LOCK = "lock"
-_BASE = f"dense/{dense.BASE}"
 _BLOCK = 64 * 2**20
 _END = 65_536
 """Bytes at each end of a derived file that are checked whenever it is opened: FAISS keeps its
@@ -324,7 +323,6 @@ def build(
                 gone,
                 new,
                 lambda ids: _vectors(catalog, reader, ids),
-                lambda: bool(before and known and _is_unaltered(before / _BASE, known.files[_BASE])),
             )
             if before:
                 _link(before / "lexical", folder / "lexical", {name for part in words for name in part.files})

@@ -18,6 +18,10 @@ from pincite.storage.parts import Part, Stretch, capacity, plan
 ANALYZER = "NFKC, words, lower case, ASCII folding, English stems; no stop words removed"
 """Named in the manifest: an index made by another analyzer is refused."""
 
+PART = 16_384
+"""Passages that a part holds at most: what a change of one costs."""
+_PARTS = 64
+"""Where there are more than so many full ones, the parts are larger."""
 _NAME = "pincite"
 _LONGEST_WORD = 250
 _TOLD = 256
@@ -83,7 +87,7 @@ def build(
     folder.mkdir(exist_ok=True)
     source, parts = before or (folder, ())
     living = sum(part.passages for part in parts) - len(gone) + (new.passages if new else 0)
-    planned = plan(parts, gone, new, most := capacity(living))
+    planned = plan(parts, gone, new, most := capacity(living, PART, _PARTS))
     total = sum(one.passages for one in planned if not isinstance(one, Part))
     done = count()
     made: list[Part] = []

@@ -5,13 +5,11 @@ of their own, and take small neighbours into it, so that there are never many.
 """
 
 from collections.abc import Iterator, Sequence
+from typing import TypeVar
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-_SMALLEST_CAPACITY = 16_384
-_MOST_FULL = 64
-"""Parts that are full; where there are more passages, the parts are larger."""
 _ABSORBED = 2
 """What is written takes in a neighbour that has up to so many times its passages."""
 
@@ -31,19 +29,23 @@ class Part(Stretch):
     files: tuple[str, ...]
 
 
-def capacity(passages: int) -> int:
-    """Passages that a part of an index of so many holds at most: what a change of one costs."""
-    return max(_SMALLEST_CAPACITY, passages // _MOST_FULL)
+AnyPart = TypeVar("AnyPart", bound=Part)
+
+
+def capacity(passages: int, smallest: int, parts: int) -> int:
+    """Passages that a part of an index of so many holds at most: `smallest`, or where that makes more than so many
+    `parts`, so much that it does not."""
+    return max(smallest, passages // parts)
 
 
 def plan(
-    parts: Sequence[Part], gone: np.ndarray, new: Stretch | None, most: int, tolerated: float = 0
-) -> list[Part | Stretch]:
+    parts: Sequence[AnyPart], gone: np.ndarray, new: Stretch | None, most: int, tolerated: float = 0
+) -> list[AnyPart | Stretch]:
     """The parts that stay and the stretches to be written, in order of id.
 
     `gone`: ids, int64, rising. A part that lost up to the share `tolerated` of its passages stays.
     """
-    planned: list[Part | Stretch] = []
+    planned: list[AnyPart | Stretch] = []
     for stretch in (*parts, *([new] if new else [])):
         lost = count_within(gone, stretch)
         is_kept = isinstance(stretch, Part) and lost <= tolerated * stretch.passages
