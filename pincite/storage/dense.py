@@ -2,7 +2,7 @@
 
     dense/
       000000001-000131072.faiss    a part: ids of passages and their vectors
-      000000001-000131072.codes    of a large part: the vectors again, in a bit for each number
+      000000001-000131072.codes    of a large part: the vectors again, in two bits for each number
       dead.ids                     ids of passages in the parts that are no longer there, int64, rising
 
 A small part is searched whole. In a large one the codes of all vectors are compared (product quantisation in 4 bits,
@@ -42,12 +42,12 @@ RECALL = 0.99
 _AIM = 0.005
 """That much more is asked of the measured recall, for what a sample does not show."""
 _ASKED = 256
-"""Questions by which recall is measured: each the mean of three passages' vectors. A single passage's neighbours are
-found too easily."""
-_SHORTLIST = 400
-_FOR_EACH = 4
+"""Questions by which recall is measured: each the mean of three passages' vectors. Their nearest lie as far away as
+those of real questions, and as near to each other."""
+_SHORTLIST = 100
+_FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
-_A_CODE = 4
+_A_CODE = 2
 """Numbers of a vector that 4 bits stand for together."""
 _LEARNT_FROM = 4_096
 """Vectors from which it is learnt what the codes stand for: as many as FAISS makes use of."""
@@ -156,7 +156,7 @@ def _probed(folder: Path, part: DensePart) -> DensePart:
         recall = float((found >= wanted[:, -1:] - 1e-5).mean())
         if recall >= RECALL + _AIM:
             return part.model_copy(update={"recall": recall})
-        shortlist *= 2
+        shortlist += shortlist // 2 + 1
 
 
 def _living(folder: Path, layout: Layout, dead: np.ndarray, new: np.ndarray) -> np.ndarray:
@@ -195,11 +195,11 @@ class _OpenPart:
 
     def __init__(self, folder: Path, part: DensePart) -> None:
         self.part = part
-        self._vectors, *codes = [faiss.read_index(str(folder / name), faiss.IO_FLAG_MMAP_IFC) for name in part.files]
+        opened: list[Any] = [faiss.read_index(str(folder / name), faiss.IO_FLAG_MMAP_IFC) for name in part.files]
+        if any(index.ntotal != part.passages for index in opened):
+            raise ValueError(f"{[index.ntotal for index in opened]} vectors of {part.passages}")
+        self._vectors, *codes = opened
         self._codes = codes[0] if codes else None
-        opened = [index.ntotal for index in (self._vectors, *codes)]
-        if opened != [part.passages] * len(part.files):
-            raise ValueError(f"{opened} vectors of {part.passages}")
         self.ids = faiss.vector_to_array(self._vectors.id_map)
 
     @cached_property
@@ -239,12 +239,12 @@ class _OpenPart:
         (scores,), (ids,) = index.search(query, min(count, self.part.passages), params=asked)
         return scores[ids >= 0], ids[ids >= 0]
 
-    def cosines(self, query: np.ndarray, ids: np.ndarray) -> Found:
-        """Of some of its passages."""
+    def vectors(self, ids: np.ndarray) -> np.ndarray:
+        """Of some of its passages, float16."""
         rows = np.searchsorted(self.ids, ids)
         if not np.array_equal(self.ids[np.minimum(rows, len(self.ids) - 1)], ids):
             raise ValueError("codes of other passages")
-        return self.matrix[rows].astype(np.float32) @ query[0], ids
+        return self.matrix[rows]
 
 
 class DenseIndex:
@@ -290,25 +290,23 @@ class DenseIndex:
         listed = [] if are_few else [part for part in self._parts if part.is_listed(count)]
         with noticing_damage(self._folder), _one_thread():
             found = [part.nearest(query, count, selector) for part in self._parts if part not in listed]
-            found += self._listed(listed, query, count, selector)
+            if listed:
+                found.append(self._listed(listed, query, count, selector))
         cosines, ids = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((ids, -cosines))[:count]
         return cosines[order], ids[order]
 
     def _listed(
         self, parts: Sequence[_OpenPart], query: np.ndarray, count: int, selector: faiss.IDSelector | None
-    ) -> list[Found]:
-        """The nearest of the shortlist that these parts have together, part by part."""
-        if not parts:
-            return []
+    ) -> Found:
+        """The shortlist that these parts have together."""
         length = max(part.length(count) for part in parts)
         shortlists = list(self._threads.map(lambda part: part.shortlist(query, length, selector), parts))
         scores = np.concatenate([some for some, _ in shortlists])
         lowest = np.partition(scores, -length)[-length] if len(scores) > length else -np.inf
-        return [
-            part.cosines(query, np.sort(ids[some >= lowest]))
-            for part, (some, ids) in zip(parts, shortlists, strict=True)
-        ]
+        ids = [some_ids[some >= lowest] for some, some_ids in shortlists]
+        vectors = np.concatenate([part.vectors(some) for part, some in zip(parts, ids, strict=True)])
+        return vectors.astype(np.float32) @ query[0], np.concatenate(ids)
 
     def _bits(self, allowed: np.ndarray | None) -> np.ndarray | None:
         """The bitmap of the passages that may be found; None: all."""

@@ -46,7 +46,8 @@ def plan(
     `gone`: ids, int64, rising. A part that lost up to the share `tolerated` of its passages stays.
     """
     planned: list[AnyPart | Stretch] = []
-    for stretch in (*parts, *([new] if new else [])):
+    stretches: list[AnyPart | Stretch] = [*parts, *([new] if new else [])]
+    for stretch in stretches:
         lost = count_within(gone, stretch)
         is_kept = isinstance(stretch, Part) and lost <= tolerated * stretch.passages
         if lost < stretch.passages:
