@@ -64,10 +64,13 @@ class Pool:
         words, allowed = self._snapshot.generation.lexical, self._selection.allowed
         return self._best(count, lambda most: words.search(self._query.terms, most, allowed), "words")
 
-    def by_vector(self, vector: np.ndarray, count: int) -> list[int]:
-        """Ids of the `count` nearest, the nearest first."""
-        dense, allowed = self._snapshot.generation.dense, self._selection.allowed
-        return self._best(count, lambda most: dense.search(vector, most, allowed), "vectors")
+    def by_vector(self, vector: np.ndarray, count: int, nearest: list[int] | None = None) -> list[int]:
+        """Ids of the `count` nearest, the nearest first; `nearest`: what `self.nearest` gave for as many."""
+        return self._best(count, lambda most: self.nearest(vector, most), "vectors", nearest)
+
+    def nearest(self, vector: np.ndarray, count: int) -> list[int]:
+        """The same without a look at the passages, whatever is done with the pool meanwhile in another thread."""
+        return self._snapshot.generation.dense.search(vector, count, self._selection.allowed)
 
     def judged(self, question: Question, ids: Iterable[int]) -> list[tuple[StoredPassage, Evidence]]:
         """These passages, whether or not anything found them, each with the evidence for it; in no given order."""
@@ -82,10 +85,12 @@ class Pool:
             self._batches = []
         return [(self._passages[id_], self._evidence[id_]) for id_ in ids]
 
-    def _best(self, count: int, find: Callable[[int], list[int]], stage: str) -> list[int]:
+    def _best(
+        self, count: int, find: Callable[[int], list[int]], stage: str, found: list[int] | None = None
+    ) -> list[int]:
         fetched = count
         while True:
-            found = find(fetched)
+            found = find(fetched) if found is None else found
             self._told(stage)
             self._look_at(found)
             admitted = [id_ for id_ in found if self._admits(id_)][:count]
@@ -93,7 +98,7 @@ class Pool:
             if len(admitted) == count or len(found) < fetched:
                 self._read_records(admitted)
                 return admitted
-            fetched *= 4
+            fetched, found = 4 * fetched, None
 
     def _admits(self, id_: int) -> bool:
         stored = self._passages.get(id_)

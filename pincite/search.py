@@ -3,11 +3,12 @@
 import dataclasses
 import time
 from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
 from pincite import citation, embedding, relevance
 from pincite.candidates import Pool, Told, nobody
-from pincite.embedding import Embedder
+from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexDamaged, StorageError
 from pincite.filters import Filters
 from pincite.query import Query, parse
@@ -56,6 +57,7 @@ class Searcher:
         self.embedder = embedder or embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
         self.reranker = embedding.open_reranker(name) if (name := settings.reranker.model) else None
         self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
+        self._threads = ThreadPoolExecutor()
 
     def search(
         self, question: str | Query, count: int | None = None, filters: Filters | None = None, told: Told = nobody
@@ -66,8 +68,9 @@ class Searcher:
         that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
 
         `told` hears of each stage as it ends. While the model reads the question: `opening` the index, `words` that
-        find candidates, their `passages` and `records`; then what is left of `embedding`, `vectors` that find more
-        of them, their `features`, `order` and folding, `hits` with their marks.
+        find candidates, their `passages` and `records`; then what is left of `embedding`, which the look for the nearest
+        vectors belongs to, `vectors` where more of them are needed, their `features`, `order` and folding, `hits` with
+        their marks.
         """
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
@@ -93,23 +96,30 @@ class Searcher:
     ) -> Answer:
         count = count or self.settings.search.results
         fetched = max(count, self.settings.search.candidates)
-        begun = self.embedder.begin_query(query.text)
+        embed = self.embedder.begin_query(query.text)
         with self.index.snapshot() as snapshot:
             selection = Selection(filters, snapshot.allowed(*filters))
             pool = Pool(snapshot, query, self.embedder, selection, told)
             told("opening")
+
+            def embed_and_find() -> tuple[QueryEmbedding, list[int] | None]:
+                embedded = embed()
+                return embedded, pool.nearest(embedded.vector, fetched)
+
+            embedding = self._threads.submit(embed_and_find)
             by_words = pool.by_words(fetched)  # while the model reads the question
-            question = Question.of(query, begun(), pool.statistics)
+            embedded, nearest = embedding.result()
+            question = Question.of(query, embedded, pool.statistics)
             told("embedding")
             most = question.passages if selection.allowed is None else len(selection.allowed)
             while True:
-                candidates = {*by_words, *pool.by_vector(question.vector, fetched)}
+                candidates = {*by_words, *pool.by_vector(question.vector, fetched, nearest)}
                 ranked = fold(self.rank(question, pool, candidates, told))
                 told("order")
                 if len(ranked) >= count or fetched >= most:
                     break
                 fetched *= 4  # many copies of a few passages were folded
-                by_words = pool.by_words(fetched)
+                by_words, nearest = pool.by_words(fetched), None
             hits = self._hits(self.rerank(query, ranked)[:count])
             generation = snapshot.generation.manifest.generation
         told("hits")

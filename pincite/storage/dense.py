@@ -2,7 +2,7 @@
 
     dense/
       000000001-000131072.faiss    a part: ids of passages and their vectors
-      000000001-000131072.codes    of a large part: the vectors again, in two bits for each number
+      000000001-000131072.codes    of a large part: the vectors again, in a bit or two for each number
       dead.ids                     ids of passages in the parts that are no longer there, int64, rising
 
 A small part is searched whole. In a large one the codes of all vectors are compared (product quantisation in 4 bits,
@@ -13,9 +13,8 @@ No file is ever changed: a sync adds a part and writes `dead.ids`, until enough 
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,6 @@ import faiss
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
-from pincite.processors import cores
 from pincite.storage.derived import noticing_damage
 from pincite.storage.parts import Part, Stretch, capacity, count_within, plan, portions
 
@@ -44,11 +42,11 @@ _AIM = 0.005
 _ASKED = 256
 """Questions by which recall is measured: each the mean of three passages' vectors. Their nearest lie as far away as
 those of real questions, and as near to each other."""
-_SHORTLIST = 100
+_SHORTLIST = 200
 _FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
-_A_CODE = 2
-"""Numbers of a vector that 4 bits stand for together."""
+_A_CODE = (3, 4, 2)
+"""Numbers of a vector that 4 bits stand for together: the first of these that divides all of them into so many."""
 _LEARNT_FROM = 4_096
 """Vectors from which it is learnt what the codes stand for: as many as FAISS makes use of."""
 _CHUNK = 8192
@@ -116,7 +114,7 @@ def _write_part(folder: Path, ids: np.ndarray, read: Read) -> DensePart:
     sample = read(np.sort(np.random.default_rng(0).permutation(ids)[:_LEARNT_FROM]))
     dim = sample.shape[1]
     vectors = faiss.index_factory(dim, "IDMap,SQfp16", faiss.METRIC_INNER_PRODUCT)
-    codes = _learn(sample) if len(ids) > WHOLE and dim % _A_CODE == 0 else None
+    codes = _learn(sample) if len(ids) > WHOLE else None
     for first in range(0, len(ids), _CHUNK):
         some = read(ids[first : first + _CHUNK])
         vectors.add_with_ids(some, ids[first : first + _CHUNK])
@@ -130,10 +128,16 @@ def _write_part(folder: Path, ids: np.ndarray, read: Read) -> DensePart:
     return _probed(folder, part.model_copy(update={"files": (*part.files, f"{name}.codes"), "shortlist": _SHORTLIST}))
 
 
-def _learn(sample: np.ndarray) -> Any:
-    """An index of codes without any, in one list of FAISS': without lists it cannot leave passages out."""
+def _learn(sample: np.ndarray) -> Any | None:
+    """An index of codes without any, in one list of FAISS': without lists it cannot leave passages out.
+
+    None for vectors of a length that cannot be divided.
+    """
     dim = sample.shape[1]
-    codes: Any = faiss.index_factory(dim, f"IVF1,PQ{dim // _A_CODE}x4fs", faiss.METRIC_INNER_PRODUCT)
+    a_code = next((numbers for numbers in _A_CODE if dim % numbers == 0), None)
+    if a_code is None:
+        return None
+    codes: Any = faiss.index_factory(dim, f"IVF1,PQ{dim // a_code}x4fs", faiss.METRIC_INNER_PRODUCT)
     codes.by_residual = False
     codes.cp.min_points_per_centroid = codes.pq.cp.min_points_per_centroid = 1
     codes.train(sample)
@@ -259,7 +263,6 @@ class DenseIndex:
             self._dead = _dead(folder, layout)
         last = layout.parts[-1].last if layout.parts else 0
         self._living = _bits(last, self._dead, others=True) if layout.dead else None
-        self._threads = ThreadPoolExecutor(cores(), initializer=partial(faiss.omp_set_num_threads, 1))
 
     def __len__(self) -> int:
         return self._layout.passages
@@ -301,7 +304,7 @@ class DenseIndex:
     ) -> Found:
         """The shortlist that these parts have together."""
         length = max(part.length(count) for part in parts)
-        shortlists = list(self._threads.map(lambda part: part.shortlist(query, length, selector), parts))
+        shortlists = [part.shortlist(query, length, selector) for part in parts]
         scores = np.concatenate([some for some, _ in shortlists])
         lowest = np.partition(scores, -length)[-length] if len(scores) > length else -np.inf
         ids = [some_ids[some >= lowest] for some, some_ids in shortlists]
