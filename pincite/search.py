@@ -68,9 +68,8 @@ class Searcher:
         that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
 
         `told` hears of each stage as it ends. While the model reads the question: `opening` the index, `words` that
-        find candidates, their `passages` and `records`; then what is left of `embedding`, which the look for the nearest
-        vectors belongs to, `vectors` where more of them are needed, their `features`, `order` and folding, `hits` with
-        their marks.
+        find candidates, their `passages` and `records`; then what is left of `embedding` and the look for the nearest,
+        `vectors` where more of them are needed, their `features`, `order` and folding, `hits` with their marks.
         """
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
