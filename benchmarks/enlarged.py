@@ -5,11 +5,11 @@
 COLLECTION is a folder in BEIR layout. Its own passages come first, as the model reads them; every further one is mixed
 from two of them (`benchmarks/mixing.py`). What is found is no measure of anything; what it costs is. Real are the kind
 and the size of all that lies on the disk: rows, terms, records, lists and words, written by the project's own code. At
-the end a sync deletes some documents and adds others, so there are dead ids, and a part beside the base.
+the end a sync deletes some documents and adds others, so there are dead ids, and a small part.
 
 Past `RECORDS` passages the segments hold no further records, and documents no text of their own, so that the disk holds
-them. A mixed passage beyond has a text, terms and a vector in the base of its own; its token codes, and the vector that
-its cosine is computed from, are another one's. No question reads the text of documents.
+them. A mixed passage beyond has its own text, terms and vector to be found by; its token codes, and the vector that its
+cosine is computed from, are another one's. No question reads the text of documents.
 
 The index is kept in the user's cache, and beside it what each stage took, as JSON. A run that ends early goes on after
 the last block of passages, or after the words or the vectors, once they are done.

@@ -18,8 +18,9 @@ from pincite.types import Span
 BLOCK = 10_000
 """Mixed passages that are drawn together."""
 _SHARE, _NOISE = 0.7, 0.6
-"""Of the first vector beside the second, and of the noise's length beside the first's. Measured: with these, from a
-part of a collection, real questions need as many lists of a base as among real passages; `docs/performance.md`."""
+"""Of the first vector beside the second, and of the noise's length beside the first's. With these, from a
+part of a collection, real questions need as many lists around centroids for the same recall as among as many real
+passages."""
 
 Pair = Sequence[int]
 """Rows of the two passages that one is mixed from."""

@@ -10,6 +10,7 @@ HOPS = [
     "errors",
     "filters",
     "background",
+    "processors",
     "settings",
     "quotation",
     "reading",
