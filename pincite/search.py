@@ -105,9 +105,10 @@ class Searcher:
                 embedded = embed()
                 return embedded, pool.nearest(embedded.vector, fetched)
 
-            embedding = self._threads.submit(embed_and_find)
+            is_large = snapshot.generation.dense.is_large
+            embedding = self._threads.submit(embed_and_find).result if is_large else embed_and_find
             by_words = pool.by_words(fetched)  # while the model reads the question
-            embedded, nearest = embedding.result()
+            embedded, nearest = embedding()
             question = Question.of(query, embedded, pool.statistics)
             told("embedding")
             most = question.passages if selection.allowed is None else len(selection.allowed)

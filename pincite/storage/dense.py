@@ -49,6 +49,8 @@ _A_CODE = (3, 4, 2)
 """Numbers of a vector that 4 bits stand for together: the first of these that divides all of them into so many."""
 _LEARNT_FROM = 4_096
 """Vectors from which it is learnt what the codes stand for: as many as FAISS makes use of."""
+_LARGE = 400_000
+"""Passages of which codes are compared for some milliseconds."""
 _CHUNK = 8192
 
 Read = Callable[[np.ndarray], np.ndarray]
@@ -266,6 +268,11 @@ class DenseIndex:
 
     def __len__(self) -> int:
         return self._layout.passages
+
+    @property
+    def is_large(self) -> bool:
+        """Whether a search takes longer than it costs to have it done in another thread."""
+        return len(self) > _LARGE
 
     @property
     def ids(self) -> np.ndarray:
