@@ -373,6 +373,42 @@ def test_many_segments_score_as_one(derived: Derived, tmp_path: Path, monkeypatc
         assert many.frequency(words[0]) == one.frequency(words[0])
 
 
+@hypothesis_settings(deadline=None, max_examples=200)
+@given(st.lists(st.sampled_from(WORDS), min_size=1, max_size=6), st.integers(1, 40))
+def test_what_frequent_terms_alone_find_is_left_out_only_where_it_cannot_be_among_the_best(
+    common: lexical.LexicalIndex, query: list[str], count: int
+) -> None:
+    """Against tantivy itself, asked for every passage that holds any of the terms."""
+    every = common._found([common._any(query)], [], 600)
+    scores = dict(zip(common._ids(every), [score for score, _ in every], strict=True))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(lexical, "_MANY", 1)
+        found = common.search(query, count)
+    assert [scores[id_] for id_ in found] == pytest.approx([score for score, _ in every[:count]], rel=1e-5)
+
+
+def test_frequent_terms_are_those_that_are_worth_less_than_the_others(
+    common: lexical.LexicalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert common._divided(["heron", "stone", "owl"])[0] == []
+    monkeypatch.setattr(lexical, "_MANY", 1)
+    frequent, others, bound = common._divided(["heron", "stone", "owl", "heron"])
+    assert (frequent, others) == (["owl", "heron", "heron"], ["stone"])
+    every = common._found([common._any(frequent)], [], 600)
+    assert bound / 2 < every[0][0] < bound
+
+
+@pytest.fixture(scope="module")
+def common(tmp_path_factory: pytest.TempPathFactory) -> lexical.LexicalIndex:
+    """600 passages of words of which each is rarer than the one before."""
+    rng = np.random.default_rng(3)
+    chances = 0.75 ** np.arange(len(WORDS))
+    texts = [" ".join(rng.choice(WORDS, 6, p=chances / chances.sum())) for _ in range(600)]
+    folder = tmp_path_factory.mktemp("common") / "lexical"
+    lexical.build(folder, None, ids(), stretch(1, 600, 600), lambda _first, _last: iter(enumerate(texts, 1)))
+    return lexical.LexicalIndex(folder)
+
+
 # What FAISS does not do, and why files are never changed in place
 
 

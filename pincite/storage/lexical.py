@@ -1,6 +1,7 @@
 """Words: tantivy. Derived; BM25 finds candidates here and is computed again, exactly, in `relevance`."""
 
 import json
+import math
 import re
 import shutil
 import unicodedata
@@ -33,6 +34,10 @@ _MOST_HEAP = 1_000_000_000
 """Bytes in which passages are gathered: enough, as a rule, to make one segment of a part."""
 _FEW = 2_000
 """Passages that are named to tantivy one by one; of more, what is not allowed is taken out of what it finds."""
+_MANY = 200_000
+"""Passages that hold frequent terms, from which on it is worth while to look at those alone that hold another one."""
+_HIGHEST = 2.2
+"""Tantivy's k1 + 1: what BM25 gives a term comes near to so many times its idf, and never reaches it."""
 _analyzer = (
     tantivy.TextAnalyzerBuilder(tantivy.Tokenizer.simple())
     .filter(tantivy.Filter.remove_long(_LONGEST_WORD))
@@ -188,31 +193,63 @@ class LexicalIndex:
         """
         if not query or not len(self) or (allowed is not None and not len(allowed)):
             return []
-        schema = self._index.schema
-        asked = tantivy.Query.boolean_query(
-            [(tantivy.Occur.Should, tantivy.Query.term_query(schema, "body", term)) for term in query]
-        )
         if allowed is None:
-            return self._best(asked, count)
+            return self._best(query, count)
         if len(allowed) <= _FEW:
-            ids = tantivy.Query.const_score_query(tantivy.Query.term_set_query(schema, "id", allowed.tolist()), 0.0)
-            return self._best(tantivy.Query.boolean_query([(tantivy.Occur.Must, q) for q in (asked, ids)]), count)
-        return self._best_allowed(asked, count, allowed)
+            among = tantivy.Query.term_set_query(self._index.schema, "id", allowed.tolist())
+            return self._ids(self._found([self._any(query), tantivy.Query.const_score_query(among, 0.0)], [], count))
+        return self._best_allowed(query, count, allowed)
 
-    def _best_allowed(self, asked: tantivy.Query, count: int, allowed: np.ndarray) -> list[int]:
+    def _best_allowed(self, query: Sequence[str], count: int, allowed: np.ndarray) -> list[int]:
         """Of many that are allowed the best are soon among the best of all."""
         depth = 2 * count * len(self) // len(allowed)
         while True:
-            best = np.array(self._best(asked, depth), dtype=np.int64)
+            best = np.array(self._best(query, depth), dtype=np.int64)
             kept = best[np.isin(best, allowed)]
             if len(kept) >= count or depth >= len(self):
                 return [int(id_) for id_ in kept[:count]]
             depth *= 4
 
-    def _best(self, asked: tantivy.Query, count: int) -> list[int]:
+    def _best(self, query: Sequence[str], count: int) -> list[int]:
+        """MaxScore (Turtle and Flood, 1995): a passage that holds frequent terms alone, which say little, cannot be
+        among the best where enough others are worth more than these terms can be together."""
+        frequent, others, bound = self._divided(query)
+        if frequent:
+            found = self._found([self._any(others)], [self._any([term]) for term in frequent], count)
+            if len(found) >= count and found[-1][0] >= bound:
+                return self._ids(found)
+        return self._ids(self._found([self._any(query)], [], count))
+
+    def _divided(self, query: Sequence[str]) -> tuple[list[str], list[str], float]:
+        """The most frequent terms, the others, and what the first can be worth together: less than the others can.
+
+        No term is frequent where it would not be worth while.
+        """
+        if len(self) < _MANY:
+            return [], [*query], 0.0
+        frequencies = {term: self.frequency(term) for term in query}
+        rising = sorted(query, key=frequencies.__getitem__)
+        held = [frequencies[term] for term in rising]
+        highest = [_HIGHEST * math.log1p((len(self) - n + 0.5) / (n + 0.5)) for n in held]
+        split = next(number for number in range(1, len(rising) + 1) if sum(highest[:number]) > sum(highest[number:]))
+        if sum(held[split:]) < _MANY:
+            return [], rising, 0.0
+        return rising[split:], rising[:split], sum(highest[split:])
+
+    def _any(self, query: Sequence[str]) -> tantivy.Query:
+        terms = [tantivy.Query.term_query(self._index.schema, "body", term) for term in query]
+        return tantivy.Query.boolean_query([(tantivy.Occur.Should, term) for term in terms])
+
+    def _found(self, must: list[tantivy.Query], may: list[tantivy.Query], count: int) -> list[tuple[float, Any]]:
+        """Score and place of the best that all of `must` find, to which `may` adds."""
+        asked = [*((tantivy.Occur.Must, one) for one in must), *((tantivy.Occur.Should, one) for one in may)]
+        query = asked[0][1] if len(asked) == 1 else tantivy.Query.boolean_query(asked)
         with noticing_damage(self._folder):
-            found = self._searcher.search(asked, limit=min(count, len(self)), count=False)
-            values = self._searcher.fast_field_values("id", [address for _, address in found.hits])
+            return list(self._searcher.search(query, limit=min(count, len(self)), count=False).hits)
+
+    def _ids(self, found: Sequence[tuple[float, Any]]) -> list[int]:
+        with noticing_damage(self._folder):
+            values = self._searcher.fast_field_values("id", [place for _, place in found])
         return [int(value) for value in values if value is not None]
 
     def holding(self, phrase: Sequence[str]) -> np.ndarray:
