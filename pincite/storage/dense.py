@@ -13,8 +13,9 @@ No file is ever changed: a sync adds a part and writes `dead.ids`, until enough 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ import faiss
 import numpy as np
 from pydantic import BaseModel, ConfigDict
 
+from pincite.processors import cores
 from pincite.storage.derived import noticing_damage
 from pincite.storage.parts import Part, Stretch, capacity, count_within, plan, portions
 
@@ -37,11 +39,9 @@ CHANGED = 0.1
 """A part is written again when this share of it is dead."""
 RECALL = 0.99
 """Of the true ten best, how many must be found."""
-_AIM = 0.005
-"""That much more is asked of the measured recall, for what a sample does not show."""
 _ASKED = 256
 """Questions by which recall is measured: each the mean of three passages' vectors. Their nearest lie as far away as
-those of real questions, and as near to each other."""
+those of real questions and nearer to each other: the shortlist they need is longer."""
 _SHORTLIST = 200
 _FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
@@ -160,7 +160,7 @@ def _probed(folder: Path, part: DensePart) -> DensePart:
         found = np.stack([index.nearest(question, 10)[0] for question in questions])
         # By cosine, for of two passages that are as near either may be found.
         recall = float((found >= wanted[:, -1:] - 1e-5).mean())
-        if recall >= RECALL + _AIM:
+        if recall >= RECALL:
             return part.model_copy(update={"recall": recall})
         shortlist += shortlist // 2 + 1
 
@@ -265,13 +265,14 @@ class DenseIndex:
             self._dead = _dead(folder, layout)
         last = layout.parts[-1].last if layout.parts else 0
         self._living = _bits(last, self._dead, others=True) if layout.dead else None
+        self._threads = ThreadPoolExecutor(cores(), initializer=partial(faiss.omp_set_num_threads, 1))
 
     def __len__(self) -> int:
         return self._layout.passages
 
     @property
     def is_large(self) -> bool:
-        """Whether a search takes longer than it costs to have it done in another thread."""
+        """Whether a search takes longer than it costs to have it done in other threads."""
         return len(self) > _LARGE
 
     @property
@@ -311,7 +312,8 @@ class DenseIndex:
     ) -> Found:
         """The shortlist that these parts have together."""
         length = max(part.length(count) for part in parts)
-        shortlists = [part.shortlist(query, length, selector) for part in parts]
+        each = self._threads.map if self.is_large else map
+        shortlists = list(each(lambda part: part.shortlist(query, length, selector), parts))
         scores = np.concatenate([some for some, _ in shortlists])
         lowest = np.partition(scores, -length)[-length] if len(scores) > length else -np.inf
         ids = [some_ids[some >= lowest] for some, some_ids in shortlists]
