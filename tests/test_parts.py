@@ -267,7 +267,8 @@ def test_the_nearest_stand_on_the_shortlist_of_codes(derived: Derived) -> None:
         assert cosines == pytest.approx([derived.kept[id_][0] @ question(seed) for id_ in found.tolist()], abs=1e-6)
         assert cosines.tolist() == sorted(cosines.tolist(), reverse=True)
         shares.append(float(np.mean(cosines >= wanted[-1] - 1e-5)))
-    assert 0.95 <= np.mean(shares) < 1  # codes were used, and are of use
+    # Codes were used, and are of use even to questions that have nothing to do with any passage.
+    assert 0.9 <= np.mean(shares) < 1
 
 
 def test_where_codes_say_too_little_the_shortlist_is_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
