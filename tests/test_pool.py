@@ -229,8 +229,10 @@ def test_an_interrupt_leaves_no_orphan(tmp_path: Path) -> None:
 
 def test_the_memory_of_a_process_is_told_as_the_system_counts_it() -> None:
     """Where the system limits no memory, the parent looks with `ps`."""
+    now = resident(os.getpid())
     largest = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
-    assert 10 * 2**20 < resident(os.getpid()) <= largest
+    # The system counts pages of each thread for itself, and adds them up now and then.
+    assert 10 * 2**20 < now <= largest + 2**20
     assert resident(2**22 + 1) == 0
 
 
