@@ -18,9 +18,7 @@ from pincite.types import Span
 BLOCK = 10_000
 """Mixed passages that are drawn together."""
 _SHARE, _NOISE = 0.7, 0.6
-"""Of the first vector beside the second, and of the noise's length beside the first's. With these, from a
-part of a collection, real questions need as many lists around centroids for the same recall as among as many real
-passages."""
+"""Of the first vector beside the second, and of the noise's length beside the first's."""
 
 Pair = Sequence[int]
 """Rows of the two passages that one is mixed from."""

@@ -43,6 +43,7 @@ _ASKED = 256
 """Questions by which recall is measured: each the mean of three passages' vectors. Their nearest lie as far away as
 those of real questions and nearer to each other: the shortlist they need is longer."""
 _SHORTLIST = 200
+"""How long the shortlist is at first; it grows until recall is what it must be."""
 _FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
 _A_CODE = (3, 4, 2)
