@@ -22,9 +22,21 @@ from pincite.settings import Settings
 from pincite.sync import sync
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Page
+    from playwright.sync_api import Browser, Page
 
 ROOT = Path(__file__).parents[1]
+_STILL = """pause => {
+    const now = performance.now();
+    if (!window.changes) {
+        window.changes = new MutationObserver(() => { window.changed = performance.now(); });
+        window.changes.observe(document, {childList: true, characterData: true, attributes: true, subtree: true});
+        window.changed = now;
+    }
+    const state = document.querySelector('.stApp')?.getAttribute('data-test-script-state');
+    const unfinished = document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
+    return state === 'notRunning' && !unfinished && now - window.changed > pause;
+}"""
+"""Whether the script has run to its end, all is drawn, and nothing has changed for so many milliseconds."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 PORT = 8620 + 100 * WORKER
 """The first that a server of the page tries: two that look for a free one at once may find the same."""
@@ -102,21 +114,34 @@ def _address(process: "subprocess.Popen[str]") -> str:
     raise AssertionError("the server did not start")
 
 
-@pytest.fixture
-def browser_page() -> Iterator["Page"]:
-    """A page of headless Chromium that nothing but loopback is reached from."""
+@pytest.fixture(scope="module")
+def browser() -> Iterator["Browser"]:
+    """Headless Chromium, started once a file."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
     chromium = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
     if chromium is None:
         pytest.skip("there is no chromium on this machine")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     with playwright.sync_playwright() as engine:
-        browser = engine.chromium.launch(executable_path=chromium, args=arguments)
-        context = browser.new_context(
-            viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
-        )
-        page = context.new_page()
-        page.set_default_timeout(60_000)
-        yield page
-        browser.close()
+        running = engine.chromium.launch(executable_path=chromium, args=arguments)
+        yield running
+        running.close()
     gc.collect()  # what the engine leaves open is complained of here, and not in whatever test comes next
+
+
+@pytest.fixture
+def browser_page(browser: "Browser") -> Iterator["Page"]:
+    """A page of a browser that remembers nothing, from which nothing but loopback is reached."""
+    context = browser.new_context(
+        viewport={"width": 1280, "height": 900}, permissions=["clipboard-read", "clipboard-write"]
+    )
+    page = context.new_page()
+    page.set_default_timeout(60_000)
+    yield page
+    context.close()
+
+
+def settled(page: "Page") -> None:
+    """The page is as it will stay: what the browser remembers may have the script run once more."""
+    page.locator(".st-key-keys").wait_for(state="attached")  # it comes last
+    page.wait_for_function(_STILL, arg=500, timeout=60_000)

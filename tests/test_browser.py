@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
-from conftest import serving
+from conftest import serving, settled
 from reportlab.pdfgen.canvas import Canvas
 
 from pincite.embedding import Embedder
@@ -102,6 +102,7 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     page.keyboard.press("Enter")
     passage = page.locator(".pincite-passage")
     passage.wait_for()
+    settled(page)
     assert "/source?" in page.url
     assert passage.locator("mark").inner_text() == FEE
     page.wait_for_function(
@@ -110,13 +111,16 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     )
     link = page.url
     page.get_by_text(re.compile(r"Passage 1 of \d+")).wait_for()
+    settled(page)
     page.keyboard.press("n")
     page.get_by_text(re.compile(r"Passage 2 of \d+")).wait_for()
     page.wait_for_url(lambda url: url != link)
     page.locator(".st-key-go-previous").wait_for()
+    settled(page)
     page.keyboard.press("p")
     page.get_by_text(re.compile(r"Passage 1 of \d+")).wait_for()
     page.wait_for_url(link)
+    settled(page)
 
     page.keyboard.press("b")
     page.locator(".pincite-hit").first.wait_for()
@@ -150,6 +154,7 @@ def test_a_link_reproduces_filters_and_view_and_text_of_documents_runs_nothing(
     page.goto(library)
     page.get_by_role("button", name="when does the harbour office close").click()  # this browser remembers it
     page.wait_for_url(f"{library}/?q=when+does+the+harbour+office+close")
+    settled(page)
     page.goto(library)
     page.get_by_role("button", name="Forget them").click()
     page.get_by_text("Asked before").wait_for(state="detached")
@@ -165,6 +170,7 @@ def test_a_pdf_opens_at_its_page_with_the_words_marked_and_is_turned_and_downloa
     page.get_by_text("Open in the source").first.click()
     page.get_by_alt_text("Page 2 of keels.pdf; its text stands below").wait_for()
     page.get_by_text("Page 2 of 2").wait_for()
+    settled(page)
     page.keyboard.press("ArrowLeft")
     page.get_by_alt_text("Page 1 of keels.pdf; its text stands below").wait_for()
     assert "page=1" in page.url
@@ -174,6 +180,7 @@ def test_a_pdf_opens_at_its_page_with_the_words_marked_and_is_turned_and_downloa
     begun.value.save_as(tmp_path / "keels.pdf")
     assert (tmp_path / "keels.pdf").read_bytes().startswith(b"%PDF-")
     page.get_by_text("Text", exact=True).click()
+    settled(page)
     assert page.locator(".pincite-passage mark").inner_text() == "A keel keeps a sailing boat from drifting sideways."
 
 
@@ -182,6 +189,7 @@ def test_two_sets_of_sources_each_have_their_own_verdict(library: str, browser_p
     page.goto(f"{library}/compare?q={ASKED}&ina=old notes/&typeb=pdf")
     page.locator("mark").first.wait_for()
     page.get_by_text("Nothing here answers that.").wait_for()
+    settled(page)
     left, right = page.locator("[data-testid=stColumn]").all()
     assert left.locator("mark").first.inner_text() == FEE.replace("costs eleven", "cost nine")
     assert "Nothing here answers that." in right.inner_text()
@@ -205,7 +213,7 @@ def test_documents_added_changed_and_deleted_are_seen_for_what_they_are(
     page.get_by_role("button", name="Re-index").click()
     page.get_by_text("1 added, 1 changed, 0 moved, 1 removed").wait_for()
     page.get_by_text(FEE.replace("eleven", "twelve")).first.wait_for()
-    assert page.get_by_text("Passages of files that are gone").count() == 0
+    page.get_by_text("Passages of files that are gone").wait_for(state="detached")
     page.get_by_label("Question", exact=True).fill("how heavy an anchor does a boat need")
     page.keyboard.press("Enter")
     page.get_by_text("An anchor of twenty kilos holds a boat of nine metres.").first.wait_for()
@@ -241,16 +249,6 @@ def test_every_page_can_be_heard_read_in_the_dark_and_held_in_a_hand(
     settled(page)
     wide = "[...document.querySelectorAll('[data-testid=stMain]')].map(e => e.scrollWidth - e.clientWidth)"
     assert page.evaluate(wide) == [0]
-
-
-def settled(page: "Page") -> None:
-    """The script has run to its end: the component of the keys is there, and nothing is under way."""
-    page.locator("[data-testid=stMain] h1, .pincite-title").first.wait_for()
-    for pause in (700, 300):  # what the browser remembers may have the script run once more
-        page.wait_for_function(
-            "document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'", timeout=30_000
-        )
-        page.wait_for_timeout(pause)
 
 
 def main_width(page: "Page") -> int:

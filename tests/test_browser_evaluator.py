@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from conftest import settled
 
 from pincite.embedding import Embedder
 from pincite.settings import Settings
@@ -59,6 +60,7 @@ def test_three_passages_are_graded_with_the_keys_and_measured(
     page.keyboard.type(QUESTION)
     page.keyboard.press("Enter")
     page.get_by_text("0 of 3 judged").wait_for()
+    settled(page)
     page.keyboard.type(" 2")
     page.keyboard.press("Backspace")
     page.keyboard.press("Backspace")
@@ -67,10 +69,12 @@ def test_three_passages_are_graded_with_the_keys_and_measured(
     given: dict[str, int] = {}
     for number, key in enumerate("210", start=1):
         source = passage(page, number)
+        settled(page)
         page.keyboard.press(key)
         given[source] = int(key)
         page.get_by_text(f"{number} of 3 judged").wait_for()
     page.get_by_text("All passages are judged.").wait_for()
+    settled(page)
     assert {place["source"]: place["grade"] for place in own(settings)[-1]["places"]} == given
     assert [len(line["places"]) for line in own(settings)] == [1, 2, 3]
     assert {line["question"] for line in own(settings)} == {QUESTION}
@@ -84,6 +88,7 @@ def test_three_passages_are_graded_with_the_keys_and_measured(
         assert passage(page, number) == source
         page.get_by_text(said[given[source]], exact=True).wait_for()
         if source == "bread.md":
+            settled(page)
             assert NASTY in page.locator(".pincite-judging").inner_text()
         if number > 1:
             page.get_by_role("button", name="Back", exact=True).click()

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import pytest
+from conftest import settled
 
 from pincite.embedding import Embedder
 from pincite.settings import Settings
@@ -66,6 +67,7 @@ def test_a_file_is_added_seen_taken_in_and_opened(server: str, browser_page: "Pa
     page.get_by_role("button", name="Replace the file that is there").wait_for()
 
     page.get_by_role("radio", name="All (2)").click()
+    page.wait_for_url(f"{server}/documents")
     page.get_by_role("button", name="Replace the file that is there").click()
     page.get_by_text(f"{NAME}: replaced").wait_for()
     page.get_by_role("button", name="Take them in now").click()
@@ -77,6 +79,7 @@ def test_a_file_is_added_seen_taken_in_and_opened(server: str, browser_page: "Pa
     table = page.locator("[data-testid=stDataFrame]")
     table.scroll_into_view_if_needed()
     shows(cells, NAME, "indexed")
+    settled(page)
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 18, box["y"] + 52)  # a canvas: the box in front of its first row

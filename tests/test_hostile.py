@@ -12,6 +12,7 @@ from urllib.parse import quote, urlencode, urlsplit
 
 import pytest
 from conftest import serving
+from conftest import settled as drawn
 from reportlab.pdfgen.canvas import Canvas
 
 from pincite.citation import display_title
@@ -176,12 +177,8 @@ def page(library: Library, browser_page: "Page") -> Iterator["Page"]:
 
 
 def settled(page: "Page") -> None:
-    """The script has run to its end, and made nothing of anybody's words."""
-    page.locator(".st-key-keys").wait_for(state="attached")  # it comes last
-    page.wait_for_function(
-        "document.querySelector('.stApp')?.getAttribute('data-test-script-state') === 'notRunning'", timeout=30_000
-    )
-    page.wait_for_timeout(500)
+    """It is as it will stay, and made nothing of anybody's words."""
+    drawn(page)
     assert page.locator("[data-testid=stException], .katex, [href^=javascript]").count() == 0
     images = page.locator("img").evaluate_all("all => all.map(image => image.src)")
     assert [image for image in images if not image.startswith("data:image/png")] == []
@@ -344,9 +341,6 @@ def test_the_table_of_documents_and_its_card_show_their_characters(library: Libr
     box = page.locator("[data-testid=stDataFrame]").bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 18, box["y"] + 52)  # a canvas: the box in front of its first row
-    settled(page)
-    if page.get_by_text("Open it as it was indexed").count() == 0:  # clicked before it was drawn
-        page.mouse.click(box["x"] + 18, box["y"] + 52)
     page.get_by_text("Open it as it was indexed").wait_for()
     settled(page)
     assert document.title in words(page.locator(".pincite-title"))

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 
 import pytest
 import streamlit as st
+from conftest import settled
 from streamlit.testing.v1 import AppTest
 
 from pincite.embedding import Embedder
@@ -294,6 +295,7 @@ def test_passages_of_two_questions_are_collected_one_noted_and_the_list_exported
     page.get_by_role("button", name="Remove").first.click()
     page.get_by_role("button", name="Undo").click()
     page.get_by_role("button", name="Undo").wait_for(state="detached")
+    settled(page)
     page.get_by_text("Open in the source").first.click()
     page.locator(".pincite-passage mark").wait_for()
     assert page.locator(".pincite-passage mark").inner_text().startswith("That is why high water")
