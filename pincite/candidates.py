@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from pincite import relevance
-from pincite.embedding import Embedder
+from pincite.embedding import Embedder, codes
+from pincite.embedding.codes import Decoded
 from pincite.query import Query
 from pincite.relevance import Evidence, Question, TermStatistics, WordEvidence
 from pincite.storage import Record, Records, Selection, Snapshot, StoredPassage, vectors
@@ -23,18 +24,21 @@ def nobody(_stage: str) -> None:
 
 
 class _Batch(NamedTuple):
-    """Passages that were read together."""
+    """Records that were read together."""
 
-    ids: list[int]
+    keys: list[bytes]
     records: Records
+    tokens: Decoded
     words: list[WordEvidence]
 
 
 class Pool:
     """Passages of one snapshot that one question looks at, each read once.
 
-    What its words say of them is known as soon as they are read, which may be while the model reads the question.
-    `told` hears of `words` and `vectors` that find them, and of the `passages` and their `records` that are read.
+    What its words say of them is known as soon as they are read, and their token codes are decoded: that may be while
+    the model reads the question. Copies share a record, which is judged once: in a product of matrices even equal rows
+    may differ in the last bit, and what is equal is to stay so. `told` hears of `words` and `vectors` that find
+    passages, and of the `passages` and their `records` that are read.
     """
 
     def __init__(
@@ -55,9 +59,10 @@ class Pool:
             {term: snapshot.generation.lexical.frequency(term) for term in query.terms},
         )
         self._passages: dict[int, StoredPassage] = {}
-        self._read: set[int] = set()
+        self._read: set[bytes] = set()
         self._batches: list[_Batch] = []
-        self._evidence: dict[int, Evidence] = {}
+        self._evidence: dict[bytes, Evidence] = {}
+        """By the key of the record."""
 
     def by_words(self, count: int) -> list[int]:
         """Ids of the `count` best by BM25, the best first."""
@@ -78,12 +83,13 @@ class Pool:
         self._look_at(ids)
         self._read_records(ids)
         if self._batches:
-            judged = chain.from_iterable(batch.ids for batch in self._batches)
+            judged = chain.from_iterable(batch.keys for batch in self._batches)
             words = list(chain.from_iterable(batch.words for batch in self._batches))
             records = vectors.joined([batch.records for batch in self._batches])
-            self._evidence |= zip(judged, relevance.judge(question, records, words), strict=True)
+            tokens = [batch.tokens for batch in self._batches]
+            self._evidence |= zip(judged, relevance.judge(question, records, tokens, words), strict=True)
             self._batches = []
-        return [(self._passages[id_], self._evidence[id_]) for id_ in ids]
+        return [(stored, self._evidence[stored.key]) for stored in map(self._passages.__getitem__, ids)]
 
     def _best(
         self, count: int, find: Callable[[int], list[int]], stage: str, found: list[int] | None = None
@@ -110,12 +116,12 @@ class Pool:
             self._told("passages")
 
     def _read_records(self, ids: Iterable[int]) -> None:
-        if unread := [id_ for id_ in ids if id_ not in self._read]:
-            passages = [self._passages[id_] for id_ in unread]
+        asked = map(self._passages.__getitem__, ids)
+        if unread := {stored.key: stored for stored in asked if stored.key not in self._read}:
             self._read.update(unread)
-            records = vectors.decode_all([self._record(stored) for stored in passages])
-            found = relevance.word_evidence(self.statistics.all_idf(), [stored.terms for stored in passages])
-            self._batches.append(_Batch(unread, records, found))
+            records = vectors.decode_all([self._record(stored) for stored in unread.values()])
+            words = relevance.word_evidence(self.statistics.all_idf(), [stored.terms for stored in unread.values()])
+            self._batches.append(_Batch([*unread], records, codes.decode(records.tokens), words))
             self._told("records")
 
     def _record(self, stored: StoredPassage) -> Held:

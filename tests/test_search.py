@@ -354,6 +354,22 @@ def test_repetitions_are_one_hit_that_names_the_other_places(settings: Settings,
     ]
 
 
+def test_copies_are_equal_to_the_last_bit_and_the_first_of_them_by_name_is_shown(
+    settings: Settings, embedder: Embedder
+) -> None:
+    texts = [
+        f"The ferry to island {n} sails at {n} o'clock, and takes {7 * n} cars and {n % 5} lorries." for n in range(40)
+    ]
+    found = indexed(settings, embedder, {f"{folder}/{n}.txt": text for n, text in enumerate(texts) for folder in "ba"})
+    for words in (
+        "when does it sail",
+        "which ferry takes most of the cars and lorries to an island at seven o'clock please",
+    ):
+        for hit in found.search(words, 40).hits:
+            (copy,) = hit.also
+            assert (hit.passage.source[0], copy.source) == ("a", f"b{hit.passage.source[1:]}")
+
+
 def test_many_copies_of_a_few_passages_do_not_crowd_out_the_rest(settings: Settings, embedder: Embedder) -> None:
     # 40 copies of each of 3 passages are more than the 100 candidates.
     copies = {

@@ -10,6 +10,7 @@ nothing fitted (Achlioptas 2003, "Database-friendly random projections").
 import hashlib
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 import numpy as np
 
@@ -21,10 +22,8 @@ FILE = "projection.npy"
 _MIDDLE = np.float32(7.5)
 _ON_ONE_THREAD = 250_000
 """Multiplications."""
-_AT_ONCE = 8
-"""Rows are multiplied in multiples of this."""
 _DECODED = 2_000
-"""Tokens that are decoded at once: they stay in the processor's cache until they are multiplied."""
+"""Tokens that are decoded at once: they stay in the processor's cache until their lengths are known."""
 
 
 class Projection:
@@ -67,22 +66,13 @@ def product(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     """`a @ b` of float32, on the thread that asks for it.
 
     NumPy's library spreads a product over all cores from some 260,000 multiplications on, and there it
-    waits for the threads of the model: so it gets the rows of `a` a few at a time. And it rounds the rows that are
-    left over in another way: so it gets as many each time, and equal rows have equal products to the last bit.
+    waits for the threads of the model: so it gets the rows of `a` a few at a time.
     """
     found = np.empty((len(a), b.shape[1]), dtype=np.float32)
-    rows = _rows(b)
-    for start in range(0, len(a) - rows + 1, rows):
+    rows = max(1, _ON_ONE_THREAD // max(b.size, 1))
+    for start in range(0, len(a), rows):
         np.matmul(a[start : start + rows], b, out=found[start : start + rows])
-    if left := len(a) % rows:
-        padded = np.zeros((rows, a.shape[1]), dtype=np.float32)
-        padded[:left] = a[-left:]
-        found[-left:] = (padded @ b)[:left]
     return found
-
-
-def _rows(b: np.ndarray) -> int:
-    return max(_AT_ONCE, _ON_ONE_THREAD // max(b.size, 1) // _AT_ONCE * _AT_ONCE)
 
 
 def unit(vectors: np.ndarray) -> np.ndarray:
@@ -98,17 +88,30 @@ def encode(projected: np.ndarray) -> np.ndarray:
     return np.asarray(steps[:, :BYTES] | steps[:, BYTES:] << 4)
 
 
-def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
-    """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
-    found = np.empty((len(codes), len(query)), dtype=np.float32)
-    components = np.ascontiguousarray(query.T)
-    steps = np.empty((min(_DECODED, len(codes)), COMPONENTS), dtype=np.float32)
+class Decoded(NamedTuple):
+    """Token vectors that can be compared with those of a question."""
+
+    steps: np.ndarray
+    """Float32, shape (n, COMPONENTS): directions of any length."""
+    lengths: np.ndarray
+    """Float32, shape (n,)."""
+
+
+def decode(codes: np.ndarray) -> Decoded:
+    """What the codes say, uint8 of shape (n, BYTES)."""
+    steps = np.empty((len(codes), COMPONENTS), dtype=np.float32)
+    lengths = np.empty(len(codes), dtype=np.float32)
     for start in range(0, len(codes), _DECODED):
-        coded = codes[start : start + _DECODED]
-        decoded = steps[: len(coded)]
+        coded, decoded = codes[start : start + _DECODED], steps[start : start + _DECODED]
         decoded[:, :BYTES] = coded & 15
         decoded[:, BYTES:] = coded >> 4
         decoded -= _MIDDLE  # no step is zero, so no length is
-        lengths = np.sqrt(np.einsum("ij,ij->i", decoded, decoded))
-        np.divide(product(decoded, components), lengths[:, None], out=found[start : start + _DECODED])
+        np.einsum("ij,ij->i", decoded, decoded, out=lengths[start : start + _DECODED])
+    return Decoded(steps, np.sqrt(lengths, out=lengths))
+
+
+def cosines(query: np.ndarray, tokens: Decoded) -> np.ndarray:
+    """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
+    found = product(tokens.steps, np.ascontiguousarray(query.T))
+    found /= tokens.lengths[:, None]
     return found.T
