@@ -7,8 +7,7 @@ from typing import NamedTuple
 import numpy as np
 
 from pincite import relevance
-from pincite.embedding import Embedder, codes
-from pincite.embedding.codes import Decoded
+from pincite.embedding import Embedder
 from pincite.query import Query
 from pincite.relevance import Evidence, Question, TermStatistics, WordEvidence
 from pincite.storage import Record, Records, Selection, Snapshot, StoredPassage, vectors
@@ -28,17 +27,16 @@ class _Batch(NamedTuple):
 
     keys: list[bytes]
     records: Records
-    tokens: Decoded
     words: list[WordEvidence]
 
 
 class Pool:
     """Passages of one snapshot that one question looks at, each read once.
 
-    What its words say of them is known as soon as they are read, and their token codes are decoded: that may be while
-    the model reads the question. Copies share a record, which is judged once: in a product of matrices even equal rows
-    may differ in the last bit, and what is equal is to stay so. `told` hears of `words` and `vectors` that find
-    passages, and of the `passages` and their `records` that are read.
+    What its words say of them is known as soon as they are read, which may be while the model reads the question.
+    Copies share a record, which is judged once: in a product of matrices even equal rows may differ in the last bit,
+    and what is equal is to stay so. `told` hears of `words` and `vectors` that find passages, and of the `passages` and
+    their `records` that are read.
     """
 
     def __init__(
@@ -86,8 +84,7 @@ class Pool:
             judged = chain.from_iterable(batch.keys for batch in self._batches)
             words = list(chain.from_iterable(batch.words for batch in self._batches))
             records = vectors.joined([batch.records for batch in self._batches])
-            tokens = [batch.tokens for batch in self._batches]
-            self._evidence |= zip(judged, relevance.judge(question, records, tokens, words), strict=True)
+            self._evidence |= zip(judged, relevance.judge(question, records, words), strict=True)
             self._batches = []
         return [(stored, self._evidence[stored.key]) for stored in map(self._passages.__getitem__, ids)]
 
@@ -121,7 +118,7 @@ class Pool:
             self._read.update(unread)
             records = vectors.decode_all([self._record(stored) for stored in unread.values()])
             words = relevance.word_evidence(self.statistics.all_idf(), [stored.terms for stored in unread.values()])
-            self._batches.append(_Batch([*unread], records, codes.decode(records.tokens), words))
+            self._batches.append(_Batch([*unread], records, words))
             self._told("records")
 
     def _record(self, stored: StoredPassage) -> Held:

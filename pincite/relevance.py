@@ -16,7 +16,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pincite.embedding import QueryEmbedding, codes
-from pincite.embedding.codes import Decoded
 from pincite.query import Query, Word
 from pincite.storage import terms
 from pincite.storage.vectors import Records
@@ -185,15 +184,12 @@ def _shared(words: Sequence[Word], spans: np.ndarray, weights: Sequence[float]) 
     return shares / (shares.sum() or 1)
 
 
-def judge(
-    question: Question, records: Records, tokens: Sequence[Decoded], words: Sequence["WordEvidence"]
-) -> list[Evidence]:
-    """The evidence of some passages, given their tokens' vectors, in one piece or in several, and what their words
-    say."""
+def judge(question: Question, records: Records, words: Sequence["WordEvidence"]) -> list[Evidence]:
+    """The evidence of some passages, given what their words say."""
     cosines = np.einsum("ij,j->i", records.vectors, question.vector).tolist()  # on this thread, unlike `@`
     return [
-        Evidence(Features(cosine, by_tokens.similarity, by_tokens.sentence_similarity, *by_words), by_tokens.sentence)
-        for cosine, by_tokens, by_words in zip(cosines, token_evidence(question, records, tokens), words, strict=True)
+        Evidence(Features(cosine, tokens.similarity, tokens.sentence_similarity, *by_words), tokens.sentence)
+        for cosine, tokens, by_words in zip(cosines, token_evidence(question, records), words, strict=True)
     ]
 
 
@@ -206,14 +202,14 @@ class TokenEvidence(NamedTuple):
     """The one with that similarity; the first of equals, and where none has tokens."""
 
 
-def token_evidence(question: Question, records: Records, tokens: Sequence[Decoded]) -> list[TokenEvidence]:
-    """What the tokens of each passage say, from products of all of them with the question's."""
+def token_evidence(question: Question, records: Records) -> list[TokenEvidence]:
+    """What the tokens of each passage say, from one product of all of them with the question's."""
     passages = len(records.token_counts)
     similarities, sentence_similarities = np.zeros((2, passages))
     marked = np.zeros(passages, dtype=np.int64)
     within = question.weights + ASKING * question.asking
     telling = within > 0
-    cosines = np.concatenate([codes.cosines(question.tokens[telling], some) for some in tokens], axis=1)
+    cosines = codes.cosines(question.tokens[telling], records.tokens)
     starts = np.cumsum(records.token_counts) - records.token_counts
 
     holding = records.token_counts > 0  # reduceat takes the next one's first token for an empty stretch

@@ -194,10 +194,13 @@ def fold(ranked: Sequence[Scored]) -> list[Scored]:
     """Passages with the same words become one, which names the others."""
     kept: list[Scored] = []
     alike: dict[tuple[str, ...], list[int]] = {}
+    words: dict[int, list[str]] = {}
     for scored in ranked:
-        text = scored.stored.text
-        those = alike.setdefault(_ends(text), [])
-        same = next((at for at in those if kept[at].stored.text.split() == text.split()), None)
+        those = alike.setdefault(_ends(scored.stored.text), [])
+        own = scored.stored.text.split() if those else []
+        for at in those:
+            words[at] = words.get(at) or kept[at].stored.text.split()
+        same = next((at for at in those if words[at] == own), None)
         if same is None:
             those.append(len(kept))
             kept.append(scored)

@@ -6,7 +6,6 @@ from typing import NamedTuple
 import numpy as np
 
 from pincite import relevance
-from pincite.embedding import codes
 from pincite.relevance import Evidence, Question, TokenEvidence
 from pincite.storage import Records
 
@@ -33,11 +32,9 @@ def together(candidates: Sequence[Candidate]) -> Records:
 
 
 def token_evidence(question: Question, candidates: Sequence[Candidate]) -> list[TokenEvidence]:
-    records = together(candidates)
-    return relevance.token_evidence(question, records, [codes.decode(records.tokens)])
+    return relevance.token_evidence(question, together(candidates))
 
 
 def judge(question: Question, candidates: Sequence[Candidate]) -> list[Evidence]:
     words = relevance.word_evidence(question.idf, [candidate.terms for candidate in candidates])
-    records = together(candidates)
-    return relevance.judge(question, records, [codes.decode(records.tokens)], words)
+    return relevance.judge(question, together(candidates), words)

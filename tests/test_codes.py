@@ -74,7 +74,7 @@ def test_the_cosine_of_a_code_by_hand() -> None:
     questions[0, 0] = 1
     questions[1, [1, 40]] = 0.6, 0.8  # .6 · −7.5 + .8 · −4.5 = −8.1
     questions[2, 79] = -1
-    assert codes.cosines(questions, codes.decode(code)).ravel().tolist() == pytest.approx(
+    assert codes.cosines(questions, code).ravel().tolist() == pytest.approx(
         [7.5 / math.sqrt(210), -8.1 / math.sqrt(210), -0.5 / math.sqrt(210)], abs=1e-6
     )
 
@@ -92,11 +92,11 @@ def test_a_vector_of_zeros_gets_the_middle_step_and_no_error() -> None:
     assert made.tobytes() == bytes([0x88] * 80)
     along = np.full((1, 80), 1 / math.sqrt(80), np.float32)
     one = np.eye(80, dtype=np.float32)[:1]
-    assert codes.cosines(np.vstack([along, one]), codes.decode(made)).tolist() == [
+    assert codes.cosines(np.vstack([along, one]), made).tolist() == [
         pytest.approx([1, 1], abs=1e-6),
         pytest.approx([1 / math.sqrt(80)] * 2, abs=1e-6),
     ]
-    assert codes.cosines(np.zeros((1, 80), np.float32), codes.decode(made)).tolist() == [[0, 0]]
+    assert codes.cosines(np.zeros((1, 80), np.float32), made).tolist() == [[0, 0]]
     assert Projection(PUBLISHED_SHA256)(np.zeros((1, 384), np.float32)).tolist() == [[0] * 80]
 
 
@@ -110,8 +110,8 @@ def test_unit_divides_each_row_by_its_length_and_leaves_zeros() -> None:
 def test_nothing_gives_nothing() -> None:
     none, nothing = np.empty((0, 80), np.float32), np.empty((0, 40), np.uint8)
     assert (codes.encode(none).dtype, codes.encode(none).shape) == (np.uint8, (0, 40))
-    assert codes.cosines(np.eye(80, dtype=np.float32)[:3], codes.decode(nothing)).shape == (3, 0)
-    assert codes.cosines(none, codes.decode(codes.encode(np.eye(80, dtype=np.float32)))).shape == (0, 80)
+    assert codes.cosines(np.eye(80, dtype=np.float32)[:3], nothing).shape == (3, 0)
+    assert codes.cosines(none, codes.encode(np.eye(80, dtype=np.float32))).shape == (0, 80)
     for weights in (PUBLISHED_SHA256, "another"):
         assert Projection(weights)(np.empty((0, 384), np.float32)).shape == (0, 80)
 
@@ -152,7 +152,7 @@ def test_only_the_direction_counts(vectors: np.ndarray, power: int) -> None:
 @given(VECTORS, CODES)
 @hypothesis_settings(deadline=None, max_examples=200)
 def test_cosines_are_those_of_a_loop_over_the_nibbles(questions: np.ndarray, made: list[bytes]) -> None:
-    found = codes.cosines(questions, codes.decode(np.frombuffer(b"".join(made), np.uint8).reshape(-1, 40)))
+    found = codes.cosines(questions, np.frombuffer(b"".join(made), np.uint8).reshape(-1, 40))
     expected = [[slow_cosine(question, decoded(code)) for code in made] for question in questions.tolist()]
     assert found.tolist() == [pytest.approx(row, abs=1e-5) for row in expected]
     assert np.abs(found).max() <= 1 + 1e-5
@@ -162,11 +162,11 @@ def test_codes_that_were_read_only_or_lie_apart_are_read_all_the_same() -> None:
     rng = np.random.default_rng(0)
     made = codes.encode(codes.unit(rng.standard_normal((9, 80))))
     question = codes.unit(rng.standard_normal((2, 80)))
-    expected = codes.cosines(question, codes.decode(made))
+    expected = codes.cosines(question, made)
     frozen = np.frombuffer(made.tobytes(), np.uint8).reshape(9, 40)  # as a record gives them
     assert not frozen.flags.writeable
-    assert np.array_equal(codes.cosines(question, codes.decode(frozen)), expected)
-    assert np.allclose(codes.cosines(question, codes.decode(made[::2])), expected[:, ::2], atol=1e-6)
+    assert np.array_equal(codes.cosines(question, frozen), expected)
+    assert np.allclose(codes.cosines(question, made[::2]), expected[:, ::2], atol=1e-6)
 
 
 # How much is lost
@@ -213,7 +213,7 @@ def test_the_cosine_of_two_tokens_is_nearly_that_of_their_whole_vectors(
     rng = np.random.default_rng(0)
     ones, others = rng.choice(tokens, 2_000, replace=False), rng.choice(tokens, 2_000, replace=False)
     projection = Projection(weights)
-    found = codes.cosines(projection(ones), codes.decode(codes.encode(projection(others))))
+    found = codes.cosines(projection(ones), codes.encode(projection(others)))
     differences = found - ones @ others.T
     assert math.sqrt(float((differences**2).mean())) <= error
     assert np.abs(differences).max() <= largest

@@ -64,9 +64,7 @@ def line(*minuses: int) -> np.ndarray:
 def test_the_vectors_of_these_tests_have_the_cosines_that_their_places_say() -> None:
     places = [0, 7, 40, 66, 80]
     expected = [[1 - abs(a - b) / 40 for b in places] for a in places]
-    assert codes.cosines(line(*places), codes.decode(codes.encode(line(*places)))) == pytest.approx(
-        np.array(expected), abs=1e-6
-    )
+    assert codes.cosines(line(*places), codes.encode(line(*places))) == pytest.approx(np.array(expected), abs=1e-6)
 
 
 def question(
@@ -661,7 +659,6 @@ from pathlib import Path
 
 from pincite import Searcher, Settings
 from pincite.candidates import Pool
-from pincite.embedding.codes import decode
 from pincite.query import parse
 from pincite.relevance import Question, token_evidence
 from pincite.storage import vectors
@@ -678,7 +675,7 @@ assert len(records.vectors) > 120 and len(records.tokens) > 10_000
 
 def milliseconds():
     started = time.perf_counter()
-    assert len(token_evidence(question, records, [decode(records.tokens)])) == len(records.vectors)
+    assert len(token_evidence(question, records)) == len(records.vectors)
     return (time.perf_counter() - started) * 1000
 
 print(min(statistics.median(milliseconds() for _ in range(30)) for _ in range(10)))

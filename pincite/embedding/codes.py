@@ -10,7 +10,6 @@ nothing fitted (Achlioptas 2003, "Database-friendly random projections").
 import hashlib
 from functools import cache
 from importlib.resources import files
-from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +22,7 @@ _MIDDLE = np.float32(7.5)
 _ON_ONE_THREAD = 250_000
 """Multiplications."""
 _DECODED = 2_000
-"""Tokens that are decoded at once: they stay in the processor's cache until their lengths are known."""
+"""Tokens that are decoded at once: they stay in the processor's cache until they are multiplied."""
 
 
 class Projection:
@@ -88,30 +87,17 @@ def encode(projected: np.ndarray) -> np.ndarray:
     return np.asarray(steps[:, :BYTES] | steps[:, BYTES:] << 4)
 
 
-class Decoded(NamedTuple):
-    """Token vectors that can be compared with those of a question."""
-
-    steps: np.ndarray
-    """Float32, shape (n, COMPONENTS): directions of any length."""
-    lengths: np.ndarray
-    """Float32, shape (n,)."""
-
-
-def decode(codes: np.ndarray) -> Decoded:
-    """What the codes say, uint8 of shape (n, BYTES)."""
-    steps = np.empty((len(codes), COMPONENTS), dtype=np.float32)
-    lengths = np.empty(len(codes), dtype=np.float32)
+def cosines(query: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
+    found = np.empty((len(codes), len(query)), dtype=np.float32)
+    components = np.ascontiguousarray(query.T)
+    steps = np.empty((min(_DECODED, len(codes)), COMPONENTS), dtype=np.float32)
     for start in range(0, len(codes), _DECODED):
-        coded, decoded = codes[start : start + _DECODED], steps[start : start + _DECODED]
+        coded = codes[start : start + _DECODED]
+        decoded = steps[: len(coded)]
         decoded[:, :BYTES] = coded & 15
         decoded[:, BYTES:] = coded >> 4
         decoded -= _MIDDLE  # no step is zero, so no length is
-        np.einsum("ij,ij->i", decoded, decoded, out=lengths[start : start + _DECODED])
-    return Decoded(steps, np.sqrt(lengths, out=lengths))
-
-
-def cosines(query: np.ndarray, tokens: Decoded) -> np.ndarray:
-    """Shape (query vectors, n). `query`: unit vectors, as a projection gives them."""
-    found = product(tokens.steps, np.ascontiguousarray(query.T))
-    found /= tokens.lengths[:, None]
+        lengths = np.sqrt(np.einsum("ij,ij->i", decoded, decoded))
+        np.divide(product(decoded, components), lengths[:, None], out=found[start : start + _DECODED])
     return found.T
