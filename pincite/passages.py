@@ -160,14 +160,17 @@ def _sentences(
     columns = {table.start: _fitting(table.header, count_tokens, room // 2) for unit in units if (table := unit.table)}
     sentences: list[_Sentence] = []
     above = 0  # tokens of the headings that the next sentence must not be separated from
+    table_before: Table | None = None
     for unit, tokens in zip(units, counts, strict=True):
         header, header_tokens = columns[unit.table.start] if unit.table else ("", 0)
         fits = room if unit.is_heading else max(room - above - header_tokens, SHORTEST_PIECE)
         for index, ((s, e), n) in enumerate(_pieces(text, unit.span, tokens, count_tokens, fits)):
-            breaks_run = index > 0 and not text[s - 1].isspace()
+            is_cut = index > 0 or (s > start and unit.table is not table_before)
+            breaks_run = is_cut and not text[s - 1].isspace()
             opens = unit.opens_paragraph and index == 0
             sentences.append(_Sentence(s, e, n, opens, breaks_run, unit.is_heading, header, header_tokens))
         above = above + tokens if unit.is_heading else 0
+        table_before = unit.table
     return sentences
 
 

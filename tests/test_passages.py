@@ -393,6 +393,14 @@ def test_whatever_is_called_a_table_nothing_is_lost(pieces: list[str], one: int,
     check_budget(passages, TOKENIZER.count, 64)
 
 
+def test_a_table_that_begins_within_a_run_of_characters_begins_a_passage() -> None:
+    text = "─" * 120 + "Under\n=====\n"
+    found = cut(Document("a.csv", "", "text/csv", "", text, tables=(Table(118, 125, "a | b"),)), TOKENIZER.count, 64)
+    # In one piece the tokenizer would take the run apart at other places, which is a token more than both have.
+    assert [(passage.start, passage.end) for passage in found] == [(0, 59), (59, 118), (118, 131)]
+    check_budget(found, TOKENIZER.count, 64)
+
+
 def test_a_passage_knows_its_pages_with_what_is_printed_on_them() -> None:
     text = "One two three. Four five six. Seven eight nine."
     pages = (Page(1, 0, 15, "i"), Page(2, 15, 30, "", is_recognised=True), Page(3, 30, len(text)))
