@@ -265,11 +265,20 @@ def best_time(act: Callable[[], object], enough: float) -> float:
     return best
 
 
+def seconds_here(seconds: float) -> float:
+    """So many, or more where the machine takes more than .4 s to import the libraries without which nothing is asked:
+    a question takes twice that, and six times as much as soon as PyTorch is among them."""
+    libraries = "import numpy, faiss, tantivy, tokenizers, openvino, pydantic, typer, rich"
+    imports = best_time(lambda: subprocess.run([sys.executable, "-c", libraries], check=True), 0.4)
+    return seconds * max(1.0, imports / 0.4)
+
+
 @pytest.mark.alone
 def test_a_question_takes_less_than_a_second_as_a_new_process(sample: Settings, embedder: Embedder) -> None:
     if embedder.engine.name != "openvino":
         pytest.skip(f"the engine here is {embedder.engine.name}")
-    assert best_time(lambda: search(sample.index, QUESTION).check_returncode(), 1.0) < 1.0
+    limit = seconds_here(1.0)
+    assert best_time(lambda: search(sample.index, QUESTION).check_returncode(), limit) < limit
 
 
 @pytest.mark.alone
@@ -280,7 +289,8 @@ def test_ingest_without_changes_takes_less_than_two_seconds(sample: Settings, tm
         done = printed(run(*INGEST, sample.corpus, "--index", tmp_path / "index", "--json"))
         assert (done["embedded"], done["generation"], done["added"], done["changed"]) == (0, 1, [], [])
 
-    assert best_time(again, 2.0) < 2.0
+    limit = seconds_here(2.0)
+    assert best_time(again, limit) < limit
 
 
 def test_editing_one_file_of_the_sample_embeds_only_its_changed_passages(
