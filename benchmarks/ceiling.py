@@ -6,8 +6,8 @@ The work is 2 × the multiply-adds of the model's matrix products on unpadded to
 that of embedding passages, tokenising and token codes included. The ceiling is the best rate of oneDNN (called by
 PyTorch) and OpenVINO in products of the model's shapes alone, on all cores, in the same run and in the numbers that
 the model is run in (bfloat16 where the processor has it): for oneDNN and for OpenVINO that of the best of several
-numbers of rows. All take turns, and medians are compared. On a busy machine the
-share by processor time says more than the one by wall time, for it leaves out the time that others had.
+numbers of rows. All take turns, and medians are compared. On a busy machine the share by processor time says more than
+the one by wall time, for it leaves out the time that others had.
 """
 
 import argparse
@@ -25,6 +25,7 @@ from benchmarks.embedding import passages_of
 from benchmarks.machine import conditions, measured
 from pincite import embedding
 from pincite.embedding import Embedder, ModelFiles, quantisation
+from pincite.embedding.openvino import floating_point
 from pincite.processors import cores
 from pincite.settings import Settings
 from pincite.types import Passage
@@ -52,15 +53,9 @@ def operations(files: ModelFiles, lengths: Sequence[int]) -> float:
     return 2.0 * layers * sum(length * by_weights + 2 * length * length * hidden for length in lengths)
 
 
-def floating_point() -> str:
-    """What the model is run in on this processor, as OpenVINO has it: bf16 or f32."""
-    import openvino
-
-    return "bf16" if "BF16" in openvino.Core().get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
-
-
 def onednn(files: ModelFiles, rows: int, precision: Precision) -> tuple[Callable[[], None], float]:
     """One turn of products by PyTorch's oneDNN, and its operations."""
+    import openvino
     import torch
 
     torch.set_num_threads(cores())
@@ -70,7 +65,7 @@ def onednn(files: ModelFiles, rows: int, precision: Precision) -> tuple[Callable
         pairs = [(torch.ones(rows, n, dtype=torch.int8), torch.ones(n, m, dtype=torch.int8)) for n, m in shapes(files)]
         multiply: Callable[..., Any] = torch._int_mm
     else:
-        kind = torch.bfloat16 if floating_point() == "bf16" else torch.float32
+        kind = torch.bfloat16 if floating_point(openvino.Core()) == "bf16" else torch.float32
         pairs = [(torch.rand(rows, n).to(kind), torch.rand(n, m).to(kind)) for n, m in shapes(files)]
         multiply = torch.matmul
 
@@ -99,13 +94,14 @@ def openvino_products(files: ModelFiles, rows: int, precision: Precision) -> tup
         import nncf
 
         model = nncf.quantize(model, nncf.Dataset([data]), subset_size=1)
+    core = openvino.Core()
     options = {
-        "INFERENCE_PRECISION_HINT": floating_point(),
+        "INFERENCE_PRECISION_HINT": floating_point(core),
         "NUM_STREAMS": cores(),
         "INFERENCE_NUM_THREADS": cores(),
         "ENABLE_CPU_PINNING": False,
     }
-    compiled = openvino.Core().compile_model(model, "CPU", options)
+    compiled = core.compile_model(model, "CPU", options)
     queue = openvino.AsyncInferQueue(compiled, cores() + 1)
     once = 2.0 * 6 * rows * sum(inputs * outputs for inputs, outputs in shapes(files))
     turns = max(2 * cores(), round(_WORK / once))
@@ -142,6 +138,8 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
 
+    import openvino
+
     files = embedding.find(Settings().model.name)
     embedder = embedding.open_embedder(files, "openvino")
     passages = list(islice(passages_of(arguments.folder, embedder), arguments.passages))
@@ -168,7 +166,7 @@ def main() -> None:
     best = [max(found[way] for name, found in median.items() if name != "pincite") for way in (0, 1)]
     result = {
         **conditions(("openvino", "torch", "numpy")),
-        "precision": arguments.precision if arguments.precision == "int8" else floating_point(),
+        "precision": arguments.precision if arguments.precision == "int8" else floating_point(openvino.Core()),
         "passages": len(passages),
         "tokens": sum(lengths),
         "rounds": arguments.rounds,

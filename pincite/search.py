@@ -4,6 +4,7 @@ import dataclasses
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cache
 from typing import Any, NamedTuple
 
 from pincite import citation, embedding, relevance
@@ -192,15 +193,13 @@ def _reranked(scored: Scored, log_odds: float) -> Scored:
 
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
     """Passages with the same words become one, which names the others."""
+    words = cache(str.split)  # many begin and end alike
     kept: list[Scored] = []
     alike: dict[tuple[str, ...], list[int]] = {}
-    words: dict[int, list[str]] = {}
     for scored in ranked:
-        those = alike.setdefault(_ends(scored.stored.text), [])
-        own = scored.stored.text.split() if those else []
-        for at in those:
-            words[at] = words.get(at) or kept[at].stored.text.split()
-        same = next((at for at in those if words[at] == own), None)
+        text = scored.stored.text
+        those = alike.setdefault(_ends(text), [])
+        same = next((at for at in those if words(kept[at].stored.text) == words(text)), None)
         if same is None:
             those.append(len(kept))
             kept.append(scored)

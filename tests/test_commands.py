@@ -266,8 +266,7 @@ def best_time(act: Callable[[], object], enough: float) -> float:
 
 
 def seconds_here(seconds: float) -> float:
-    """So many, or more where the machine takes more than .4 s to import the libraries without which nothing is asked:
-    a question takes twice that, and six times as much as soon as PyTorch is among them."""
+    """So many, or more where importing the libraries without which nothing is asked takes more than .4 s."""
     libraries = "import numpy, faiss, tantivy, tokenizers, openvino, pydantic, typer, rich"
     imports = best_time(lambda: subprocess.run([sys.executable, "-c", libraries], check=True), 0.4)
     return seconds * max(1.0, imports / 0.4)

@@ -42,12 +42,11 @@ class OpenVinoEngine(Engine):
         import openvino
 
         core = openvino.Core()
-        precision = "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
         return core.compile_model(
             str(self._model),
             "CPU",
             {
-                "INFERENCE_PRECISION_HINT": precision,
+                "INFERENCE_PRECISION_HINT": floating_point(core),
                 "NUM_STREAMS": cores(),
                 "INFERENCE_NUM_THREADS": cores(),
                 "ENABLE_CPU_PINNING": False,
@@ -88,6 +87,11 @@ class OpenVinoEngine(Engine):
             return made
 
         return finish
+
+
+def floating_point(core: Any) -> str:
+    """What a model is run in on this processor, as OpenVINO names it."""
+    return "bf16" if "BF16" in core.get_property("CPU", "OPTIMIZATION_CAPABILITIES") else "f32"
 
 
 def _start(request: Any, batch: Batch) -> None:

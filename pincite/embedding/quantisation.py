@@ -101,8 +101,8 @@ def _quantise(model: Any, calibration: Sequence[Tokens], target: Any, is_narrow:
             nncf.Dataset(inputs),
             subset_size=len(inputs),
             model_type=nncf.ModelType.TRANSFORMER,
-            advanced_parameters=nncf.AdvancedQuantizationParameters(
-                overflow_fix=nncf.OverflowFix.ENABLE if is_narrow else nncf.OverflowFix.DISABLE
+            advanced_parameters=(
+                nncf.AdvancedQuantizationParameters(overflow_fix=nncf.OverflowFix.ENABLE) if is_narrow else None
             ),
         )
     openvino.save_model(quantised, target, compress_to_fp16=False)
