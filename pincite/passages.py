@@ -35,6 +35,8 @@ _UNDERLINE = re.compile(r"(?:\r\n?|\n) {0,3}(?:=+|-+)[^\S\r\n]*(?=[\r\n]|\Z)")
 _WHITE_SPACE = re.compile(r"\s")
 _WRAPPED_LINE = 100
 """Lines longer than this are paragraphs that were never wrapped."""
+_SURELY_HALVED_AGAIN = 8
+"""What has so many times the tokens that there is room for is halved, and its halves too, without counting those."""
 _LONGEST_SEGMENT = 20_000
 """Characters handed to the sentence splitter at once."""
 
@@ -250,7 +252,9 @@ def _pieces(text: str, span: Span, tokens: int, count_tokens: TokenCounter, room
             continue
         middle = _break_near_middle(text, start, end)
         halves = [half for half in (_strip(text, start, middle), _strip(text, middle, end)) if half[0] < half[1]]
-        counts = count_tokens([text[s:e] for s, e in halves])
+        # Halves of so many are halved again, however many each has: to count them every time would take longest.
+        is_long = tokens > _SURELY_HALVED_AGAIN * room
+        counts = [tokens // 2] * len(halves) if is_long else count_tokens([text[s:e] for s, e in halves])
         pending.extend(reversed(list(zip(halves, counts, strict=True))))
 
 

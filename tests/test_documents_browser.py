@@ -76,10 +76,10 @@ def test_a_file_is_added_seen_taken_in_and_opened(server: str, browser_page: "Pa
     page.get_by_label("Words in the path").fill("HÉRON")
     page.keyboard.press("Enter")
     page.get_by_text("1 row.").wait_for()
+    settled(page)  # until then the table of before may stand beside the new one
     table = page.locator("[data-testid=stDataFrame]")
     table.scroll_into_view_if_needed()
     shows(cells, NAME, "indexed")
-    settled(page)
     box = table.bounding_box()
     assert box is not None
     page.mouse.click(box["x"] + 18, box["y"] + 52)  # a canvas: the box in front of its first row
