@@ -1,6 +1,7 @@
 """Hop 5: question → hits."""
 
 import dataclasses
+import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -12,6 +13,7 @@ from pincite.candidates import Pool, Told, nobody
 from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexDamaged, StorageError
 from pincite.filters import Filters
+from pincite.processors import cores
 from pincite.query import Query, parse
 from pincite.relevance import Evidence, Question, Relevance, Weights
 from pincite.settings import Settings
@@ -59,6 +61,8 @@ class Searcher:
         self.reranker = embedding.open_reranker(name) if (name := settings.reranker.model) else None
         self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
         self._threads = ThreadPoolExecutor()
+        self._turns = threading.BoundedSemaphore(cores())
+        """More questions at a time would have the cores and Python's lock change hands, and all of them wait longer."""
 
     def search(
         self, question: str | Query, count: int | None = None, filters: Filters | None = None, told: Told = nobody
@@ -76,13 +80,15 @@ class Searcher:
         query = parse(question) if isinstance(question, str) else question
         asked = tuple(chosen for chosen in (query.filters, filters) if chosen)
         try:
-            return self._answer(query, asked, count, started, told)
+            with self._turns:
+                return self._answer(query, asked, count, started, told)
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            return self._answer(query, asked, count, started, told)
+            with self._turns:
+                return self._answer(query, asked, count, started, told)
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
 

@@ -6,6 +6,7 @@ import math
 import re
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from itertools import combinations, pairwise
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from pincite.candidates import Pool
 from pincite.citation import cite
 from pincite.embedding import Embedder, QueryEmbedding
 from pincite.errors import IndexMissing, QuestionError
+from pincite.processors import cores
 from pincite.query import parse
 from pincite.relevance import Question
 from pincite.search import as_json
@@ -444,6 +446,30 @@ def test_four_threads_that_share_a_searcher_get_what_each_gets_alone(searcher: S
     for thread in threads:
         thread.join()
     assert (failed, different) == ([], [])
+
+
+def test_no_more_questions_are_answered_at_a_time_than_there_are_cores(searcher: Searcher) -> None:
+    lock = threading.Lock()
+    asked = most = 0
+    full = threading.Event()
+
+    def ask(question: str) -> Answer:
+        def told(stage: str) -> None:
+            nonlocal asked, most
+            with lock:
+                asked += {"opening": 1, "hits": -1}.get(stage, 0)
+                most = max(most, asked)
+            if stage == "opening":
+                if asked == cores():
+                    full.set()
+                full.wait(30)  # all that may be at it are
+
+        return searcher.search(question, told=told)
+
+    with ThreadPoolExecutor(3 * cores()) as threads:
+        answers = list(threads.map(ask, QUESTIONS))
+    assert most == cores()
+    assert [answer.question for answer in answers] == QUESTIONS
 
 
 def test_asking_before_anything_is_indexed_says_what_to_run(settings: Settings, embedder: Embedder) -> None:
