@@ -63,7 +63,7 @@ def first_sync_killed(r: Round) -> None:
 def full_disk(r: Round) -> None:
     """The index lies on a small disk that fills up at a random point; a limit on files where none can be mounted."""
     disk = r.folder / "disk"
-    disk.mkdir()
+    disk.mkdir(exist_ok=True)  # a round may fill it twice
     room = 8 * 2**20
     if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={room}", "none", disk], capture_output=True).returncode:
         return large_files_refused(r)
