@@ -37,7 +37,7 @@ class Search(_Table):
 
     results: int = Field(default=10, ge=1, le=100)
     """Hits shown when nothing else is asked for."""
-    candidates: int = Field(default=100, ge=10, le=1000)
+    candidates: int = Field(default=50, ge=10, le=1000)
     """Passages fetched by vector, and again by words, before they are ranked."""
 
 

@@ -386,7 +386,7 @@ def test_copies_are_equal_to_the_last_bit_and_the_first_of_them_by_name_is_shown
 
 
 def test_many_copies_of_a_few_passages_do_not_crowd_out_the_rest(settings: Settings, embedder: Embedder) -> None:
-    # 40 copies of each of 3 passages are more than the 100 candidates.
+    # 40 copies of each of 3 passages are more than the candidates.
     copies = {
         f"{number:02}/{name}.txt": f"The ferry to {name} sails daily."
         for number in range(40)

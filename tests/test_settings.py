@@ -35,7 +35,7 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
         reading_list=Path("reading-list.jsonl"),
         model=Model(name="all-MiniLM-L6-v2", engine="auto"),
         passages=Passages(tokens=128),
-        search=Search(results=10, candidates=100),
+        search=Search(results=10, candidates=50),
         sync=Sync(max_megabytes=64, reader_seconds=60, reader_megabytes=2048, ocr=False, watch=False),
         page=Page(upload=False),
     )
@@ -54,7 +54,7 @@ engine = "pytorch"
 tokens = 120
 [search]
 results = 5
-candidates = 50
+candidates = 70
 [sync]
 max_megabytes = 2
 reader_seconds = 5
@@ -71,7 +71,7 @@ upload = true
         judgments=tmp_path / "judged",
         model=Model(name="some/model", engine="pytorch"),
         passages=Passages(tokens=120),
-        search=Search(results=5, candidates=50),
+        search=Search(results=5, candidates=70),
         sync=Sync(max_megabytes=2, reader_seconds=5, reader_megabytes=512, ocr=True, watch=True),
         page=Page(upload=True),
     )
