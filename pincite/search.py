@@ -171,7 +171,7 @@ class Searcher:
         for rank, scored in enumerate(ranked, start=1):
             stored = scored.stored
             for shown in (stored, *scored.also):
-                _check(shown)
+                check(shown)
             score = min(score, scored.probability)
             hits.append(
                 Hit(
@@ -232,7 +232,7 @@ def _ends(text: str) -> tuple[str, ...]:
     return (*text[:_END].split(maxsplit=1)[:1], *text[-_END:].split()[-1:])
 
 
-def _check(stored: StoredPassage) -> None:
+def check(stored: StoredPassage) -> None:
     """Raise `IndexDamaged` for a passage that is not what was committed, before it is shown or cited."""
     if not stored.is_sound:
         raise IndexDamaged(
