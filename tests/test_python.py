@@ -9,7 +9,7 @@ import pytest
 
 import pincite
 from pincite.errors import IndexDamaged, IndexMissing
-from pincite.settings import Passages, Reranker, Search, Settings
+from pincite.settings import Passages, Search, Settings
 from pincite.storage import Catalog
 from pincite.sync import sync
 
@@ -44,15 +44,14 @@ def test_an_index_keeps_the_settings_it_was_built_with(settings: Settings) -> No
     assert searcher.search(QUESTION).hits[0].passage.source == "owl.md"
 
 
-def test_settings_that_are_given_hold_but_for_the_folders(settings: Settings, sample: Settings) -> None:
-    given = Settings(index=Path("elsewhere"), search=Search(results=3), reranker=Reranker())
-    searcher = pincite.open(sample.index, given)
-    assert searcher.settings == given.model_copy(update={"index": sample.index})
-    assert [hit.rank for hit in searcher.search("is ketamine legal").hits] == [1, 2, 3]
-
-    write(settings.corpus, "owl")
-    wider = settings.model_copy(update={"passages": Passages(tokens=200), "corpus": Path("elsewhere")})
+def test_settings_that_are_given_hold_but_for_the_folders(settings: Settings) -> None:
+    write(settings.corpus, "owl", "bat", "moth")
+    wider = Settings(index=Path("elsewhere"), passages=Passages(tokens=200), search=Search(results=2))
     pincite.sync(settings.corpus, settings.index, wider)
+    searcher = pincite.open(settings.index, wider)
+    assert searcher.settings == wider.model_copy(update={"index": settings.index})
+    assert [hit.rank for hit in searcher.search(QUESTION).hits] == [1, 2]
+
     assert pincite.open(settings.index).settings.passages.tokens == 200
     with pytest.raises(pincite.PinciteError, match="built with passage_tokens 200, the settings ask for 128"):
         pincite.sync(settings.corpus, settings.index, Settings())

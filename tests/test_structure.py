@@ -37,6 +37,7 @@ HOPS = [
     "doctor",
     "evaluation",
     "console",
+    "integrations",
     "mcp",
     "ui",
     "__main__",
