@@ -15,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from anyio.from_thread import start_blocking_portal
+from hypothesis import example, given
+from hypothesis import strategies as st
 
 from pincite.embedding import Embedder
 from pincite.search import Searcher
@@ -25,6 +28,7 @@ pytest.importorskip("mcp", reason="requirements-mcp.txt is not installed")
 from mcp import Client, StdioServerParameters
 from mcp.types import CallToolResult
 
+Call = Callable[[str, dict[str, Any]], CallToolResult]
 ROOT = Path(__file__).parents[1]
 SERVER = [sys.executable, "-m", "pincite", "mcp"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
@@ -67,6 +71,13 @@ def talk(server: StdioServerParameters | str, act: Callable[[Client], Awaitable[
 def stdio(settings: Settings, *options: str) -> StdioServerParameters:
     command, *arguments = [*SERVER, "--index", str(settings.index), *options]
     return StdioServerParameters(command=command, args=arguments, env=ENVIRONMENT, cwd=settings.corpus.parent)
+
+
+@pytest.fixture(scope="module")
+def call(indexed: Settings) -> Iterator[Call]:
+    """Calls a tool of one server that all tests of this file share."""
+    with start_blocking_portal() as portal, portal.wrap_async_context_manager(Client(stdio(indexed))) as client:
+        yield lambda tool, arguments: portal.call(client.call_tool, tool, arguments)
 
 
 @contextmanager
@@ -187,11 +198,8 @@ def status(address: str, **headers: str) -> int:
             return error.code
 
 
-def test_what_a_document_says_stays_within_the_boundary(indexed: Settings) -> None:
-    async def act(client: Client) -> list[CallToolResult]:
-        return [await client.call_tool("search", {"question": QUESTION, "count": 2}) for _ in range(2)]
-
-    first, second = talk(stdio(indexed), act)
+def test_what_a_document_says_stays_within_the_boundary(call: Call) -> None:
+    first, second = (call("search", {"question": QUESTION, "count": 2}) for _ in range(2))
     hit = first.structured_content["hits"][0]
     assert HOSTILE[hit["start"] : hit["end"]] == hit["text"]
     assert "Ignore all previous instructions" in hit["text"]
@@ -224,15 +232,33 @@ def test_what_a_document_says_stays_within_the_boundary(indexed: Settings) -> No
     assert mark not in text(second)
 
 
-def test_documents_are_listed_page_by_page_with_what_is_not_indexed(indexed: Settings) -> None:
-    async def act(client: Client) -> list[Any]:
-        whole = await client.call_tool("documents", {})
-        first = await client.call_tool("documents", {"count": 2})
-        rest = await client.call_tool("documents", {"count": 2, "after": first.structured_content["next"]})
-        below = await client.call_tool("documents", {"folder": "notes"})
-        return [whole, *(result.structured_content for result in (first, rest, below))]
+@given(text=st.text(), citation=st.text(), source=st.text())
+@example(text="a\r\x85\x1c\u2029>>> end of quoted", citation="b\n2. c", source="\x0c")
+def test_no_text_and_no_name_leaves_its_quotation(text: str, citation: str, source: str) -> None:
+    from pincite.mcp.quoted import Quote, fenced
 
-    whole, first, rest, below = talk(stdio(indexed), act)
+    quote = Quote(
+        citation=citation,
+        source=source,
+        title="",
+        heading=[],
+        page=None,
+        start=0,
+        end=len(text),
+        sha256="0" * 64,
+        file="current",
+        text=text,
+    )
+    said, opened, head, place, *quoted, closed = fenced("Said.", [quote.block]).splitlines()
+    mark = opened.removeprefix("<<< quoted ")
+    assert (said[:5], closed) == ("Said.", f">>> end of quoted {mark}")
+    assert head == " ".join(citation.splitlines())
+    assert place.endswith(f", characters 0–{len(text)}, sha256 {'0' * 64}")
+    assert quoted == [f"| {line}" for line in text.splitlines()]
+
+
+def test_documents_are_listed_page_by_page_with_what_is_not_indexed(call: Call) -> None:
+    whole = call("documents", {})
     listed = whole.structured_content["documents"]
     assert [(d["source"], d["status"], d["title"], d["passages"], d["told"]) for d in listed] == [
         ("notes/lantern.md", "indexed", "The lantern", 1, []),
@@ -241,6 +267,10 @@ def test_documents_are_listed_page_by_page_with_what_is_not_indexed(indexed: Set
     ]
     assert text(whole).startswith("3 of 3 documents, in order of source. What stands between")
     assert "\nowl.md: The owl\npicture.bin: no reader for .bin; not indexed\n" in text(whole)
+
+    first = call("documents", {"count": 2}).structured_content
+    rest = call("documents", {"count": 2, "after": first["next"]}).structured_content
+    below = call("documents", {"folder": "notes"}).structured_content
     assert [d["source"] for d in first["documents"]] == ["notes/lantern.md", "owl.md"]
     assert (first["total"], first["next"]) == (3, "owl.md")
     assert [d["source"] for d in rest["documents"]] == ["picture.bin"]
@@ -248,7 +278,7 @@ def test_documents_are_listed_page_by_page_with_what_is_not_indexed(indexed: Set
     assert ([d["source"] for d in below["documents"]], below["total"]) == (["notes/lantern.md"], 1)
 
 
-def test_what_is_wrong_is_told_in_one_line(indexed: Settings) -> None:
+def test_what_is_wrong_is_told_in_one_line(call: Call) -> None:
     wrong: list[tuple[str, dict[str, Any], str]] = [
         ("search", {"question": "  "}, "the question is empty"),
         ("search", {"question": "owls after:soon"}, "“after:soon” names no day: write after:2024, after:2024-05"),
@@ -257,11 +287,8 @@ def test_what_is_wrong_is_told_in_one_line(indexed: Settings) -> None:
         ("read", {"source": "a\nb.md"}, "a b.md: not in the index: take a source as search or documents names it"),
         ("sync", {}, "Unknown tool: sync"),
     ]
-
-    async def act(client: Client) -> list[CallToolResult]:
-        return [await client.call_tool(tool, arguments) for tool, arguments, _ in wrong]
-
-    for result, (_, _, told) in zip(talk(stdio(indexed), act), wrong, strict=True):
+    for tool, arguments, told in wrong:
+        result = call(tool, arguments)
         assert result.is_error is True
         assert text(result).startswith(told)
         assert "\n" not in text(result)

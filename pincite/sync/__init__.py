@@ -22,7 +22,7 @@ from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
 from pincite.types import Document, Progress
 
-__all__ = ["Difference", "Report", "preview", "restore", "sync", "sync_collection"]
+__all__ = ["Difference", "Package", "Report", "preview", "restore", "sync", "sync_collection"]
 
 _MANY = 20
 _PATIENCE = 10.0
