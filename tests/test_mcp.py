@@ -379,7 +379,7 @@ runpy.run_module("pincite", run_name="__main__")
 """
 
 
-def test_without_the_extra_one_line_says_what_to_install(indexed: Settings) -> None:
+def test_without_the_extra_one_line_says_what_to_install() -> None:
     ran = subprocess.run([sys.executable, "-c", WITHOUT], cwd=ROOT, capture_output=True, text=True, check=False)
     assert (ran.returncode, ran.stdout) == (1, "")
     assert ran.stderr == "pincite: python -m pincite mcp needs pip install -r requirements-mcp.txt\n"
