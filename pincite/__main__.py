@@ -1,4 +1,4 @@
-"""Commands over an index: `python -m pincite search QUESTION`, `why`, `doctor`, `page`."""
+"""Commands over an index: `python -m pincite search QUESTION`, `why`, `doctor`, `page`, `mcp`."""
 
 import dataclasses
 import json
@@ -106,6 +106,21 @@ def page(port: Annotated[int, typer.Option(help="The first port to try.")] = 850
     from pincite.ui.serve import serve
 
     serve(port)
+
+
+@app.command()
+def mcp(
+    index: IndexOption = None,
+    port: Annotated[
+        int | None,
+        typer.Option(min=0, max=65535, help="Serve HTTP on this loopback port instead; 0 takes a free one."),
+    ] = None,
+    curate: Annotated[bool, typer.Option("--curate", help="Let the assistant sync, too.")] = False,
+) -> None:
+    """Serve an assistant over the Model Context Protocol, on standard input and output."""
+    from pincite.mcp import serve
+
+    serve(console.settings(index=index), port, curate=curate)
 
 
 def _text(answer: Answer) -> str:

@@ -36,6 +36,14 @@ def _headings(passage: Passage) -> tuple[str, ...]:
     return passage.heading[1:] if passage.heading[:1] == (passage.title,) else passage.heading
 
 
+def page(passage: Passage) -> int | list[int] | None:
+    """The physical page as other programs are given it: a number, `[first, last]`, or None where there are none."""
+    if passage.pages is None:
+        return None
+    first, last = passage.pages
+    return first if first == last else [first, last]
+
+
 def display_title(passage: Passage) -> str:
     """The title, or the file's name where the content has none."""
     return passage.title or PurePosixPath(passage.source).name

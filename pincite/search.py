@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from pincite import citation, embedding, relevance
@@ -24,6 +25,7 @@ from pincite.storage import (
     Recipe,
     Selection,
     StoredPassage,
+    settings_of,
 )
 from pincite.types import Answer, Hit, Place
 
@@ -169,7 +171,7 @@ class Searcher:
         for rank, scored in enumerate(ranked, start=1):
             stored = scored.stored
             for shown in (stored, *scored.also):
-                _check(shown)
+                check(shown)
             score = min(score, scored.probability)
             hits.append(
                 Hit(
@@ -185,6 +187,16 @@ class Searcher:
                 )
             )
         return tuple(hits)
+
+
+def open(index: str | Path, settings: Settings | None = None) -> Searcher:
+    """A searcher of the index in this folder, with the settings that it was built with, or with those given.
+
+    `pincite.toml` is not read: pass `Settings.load()` for what it says. Raises `IndexMissing`, `IndexMismatch`,
+    `IndexDamaged`, `ModelError`.
+    """
+    folder = Path(index)
+    return Searcher(settings.model_copy(update={"index": folder}) if settings else settings_of(folder))
 
 
 def _best_first(scored: Scored) -> tuple[float, str, int]:
@@ -220,7 +232,7 @@ def _ends(text: str) -> tuple[str, ...]:
     return (*text[:_END].split(maxsplit=1)[:1], *text[-_END:].split()[-1:])
 
 
-def _check(stored: StoredPassage) -> None:
+def check(stored: StoredPassage) -> None:
     """Raise `IndexDamaged` for a passage that is not what was committed, before it is shown or cited."""
     if not stored.is_sound:
         raise IndexDamaged(
@@ -242,9 +254,6 @@ def as_json(answer: Answer) -> dict[str, Any]:
 
 def _hit_as_json(hit: Hit) -> dict[str, Any]:
     passage = hit.passage
-    page: int | list[int] | None = None
-    if passage.pages is not None:
-        page = passage.pages[0] if passage.pages[0] == passage.pages[1] else list(passage.pages)
     return {
         "rank": hit.rank,
         "score": round(hit.score, 4),
@@ -252,7 +261,7 @@ def _hit_as_json(hit: Hit) -> dict[str, Any]:
         "source": passage.source,
         "title": citation.display_title(passage),
         "heading": list(passage.heading),
-        "page": page,
+        "page": citation.page(passage),
         "start": passage.start,
         "end": passage.end,
         "text": passage.text,

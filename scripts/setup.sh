@@ -19,7 +19,8 @@ find_python() {
 
 python=.venv/bin/python
 stamp=.venv/installed
-sum_with() { cat requirements.txt requirements-datasets.txt requirements-int8.txt "$1" | cksum; }
+extras="requirements-datasets.txt requirements-int8.txt requirements-integrations.txt requirements-mcp.txt"
+sum_with() { cat requirements.txt $extras "$1" | cksum; }
 wanted=$(sum_with "$requirements")
 
 if ! "$python" -c '' 2>/dev/null || ! grep -qxF "$wanted" "$stamp" 2>/dev/null; then

@@ -37,6 +37,8 @@ HOPS = [
     "doctor",
     "evaluation",
     "console",
+    "integrations",
+    "mcp",
     "ui",
     "__main__",
 ]
@@ -55,6 +57,10 @@ ROOMS = {
     "altair": ("evaluation/report.py", "ui/"),
     "vl_convert": ("evaluation/report.py",),
     "ir_datasets": ("evaluation/datasets.py",),
+    "mcp": ("mcp/",),
+    "langchain_core": ("integrations/langchain.py",),
+    "llama_index": ("integrations/llama_index.py",),
+    "haystack": ("integrations/haystack.py",),
 }
 # The recipe of an index names the model, and a question whose index is damaged has it restored.
 KNOWN_TURNS: set[tuple[str, str]] = set()

@@ -2,7 +2,7 @@
 
 from pincite.storage.catalog import Catalog, FileState, NewDocument, NewPassage, Shelved, StoredPassage, create
 from pincite.storage.derived import DerivedDamaged
-from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe
+from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe, settings_of
 from pincite.storage.selection import Selection
 from pincite.storage.snapshot import IndexReader, Snapshot, current_generation
 from pincite.storage.staging import staging
@@ -30,5 +30,6 @@ __all__ = [
     "StoredPassage",
     "create",
     "current_generation",
+    "settings_of",
     "staging",
 ]

@@ -24,8 +24,8 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pincite import embedding
-from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, StorageError
-from pincite.settings import Settings
+from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
+from pincite.settings import Model, Passages, Settings
 from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog
 from pincite.storage.derived import DerivedDamaged, noticing_damage
@@ -68,12 +68,17 @@ class Recipe(BaseModel):
             precision=settings.model.precision,
         )
 
-    def check(self, catalog: Catalog, folder: Path) -> None:
-        """Raise `IndexMismatch`, naming the first difference, unless the index was built with the same."""
+    @classmethod
+    def stored(cls, catalog: Catalog) -> "Recipe":
+        """The recipe that the index was built with. Raises `IndexDamaged`."""
         try:
-            built = Recipe.model_validate_json(catalog.meta("recipe"))
+            return cls.model_validate_json(catalog.meta("recipe"))
         except ValidationError as error:
             raise IndexDamaged(f"{catalog.path}: its recipe is damaged: run python ingest.py --rebuild") from error
+
+    def check(self, catalog: Catalog, folder: Path) -> None:
+        """Raise `IndexMismatch`, naming the first difference, unless the index was built with the same."""
+        built = Recipe.stored(catalog)
         for key, asked in self.model_dump().items():
             found = getattr(built, key)
             if found != asked and key != "model":  # a model is its weights, whatever it is called
@@ -82,6 +87,20 @@ class Recipe(BaseModel):
                     f"{folder}: built with {name} {_short(found)}, the settings ask for {_short(asked)}: run"
                     " python ingest.py --rebuild"
                 )
+
+
+def settings_of(index: Path) -> Settings:
+    """The settings that an index was built with, its corpus folder among them; all others are the defaults.
+
+    Raises `IndexMissing`, `IndexMismatch` for another format, `IndexDamaged`.
+    """
+    with Catalog(index) as catalog, catalog.reading():
+        if not catalog.generation:
+            raise IndexMissing(f"{index}: nothing is indexed yet: run python ingest.py")
+        built = Recipe.stored(catalog)
+        corpus = Path(catalog.meta("corpus"))
+    model = Model.model_validate({"name": built.model, "precision": built.precision})
+    return Settings(corpus=corpus, index=index, model=model, passages=Passages(tokens=built.passage_tokens))
 
 
 def _short(value: object) -> str:

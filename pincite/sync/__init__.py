@@ -1,23 +1,28 @@
-"""Hop 4: corpus → index. Compare, read what changed, embed what is new, commit all of it at once."""
+"""Hop 4: corpus → index. Compare, read what changed, embed what is new, commit all of it at once.
 
+In Python this package can be called: `pincite.sync("corpus", "index")`.
+"""
+
+import sys
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
+from types import ModuleType
 
 from pincite import reading
 from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
 from pincite.settings import Settings
-from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, staging, vectors
+from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, settings_of, staging, vectors
 from pincite.storage.catalog import FILE, FORMAT, exists, peek
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
 from pincite.types import Document, Progress
 
-__all__ = ["Difference", "Report", "preview", "restore", "sync", "sync_collection"]
+__all__ = ["Difference", "Package", "Report", "preview", "restore", "sync", "sync_collection"]
 
 _MANY = 20
 _PATIENCE = 10.0
@@ -189,3 +194,41 @@ def _guard(difference: Difference, known: int, corpus: Path, allow_removals: boo
             f"{corpus}: {removed} of {known} indexed documents are gone: if that is meant, run python ingest.py"
             " --allow-removals"
         )
+
+
+class Package(ModuleType):
+    """What makes `pincite.sync` callable: Python gives that name to this package once any of it is imported."""
+
+    def __call__(
+        self,
+        corpus: str | Path,
+        index: str | Path,
+        settings: Settings | None = None,
+        *,
+        rebuild: bool = False,
+        allow_removals: bool = False,
+        move_corpus: bool = False,
+        progress: Progress | None = None,
+    ) -> Report:
+        """Make the index in one folder hold what the corpus in another holds; `sync` says how.
+
+        Without `settings` an index keeps those that it was built with, and a new one has the defaults.
+        """
+        folders = {"corpus": Path(corpus), "index": Path(index)}
+        return sync(
+            (settings or _known(folders["index"])).model_copy(update=folders),
+            rebuild=rebuild,
+            allow_removals=allow_removals,
+            move_corpus=move_corpus,
+            progress=progress,
+        )
+
+
+def _known(index: Path) -> Settings:
+    try:
+        return settings_of(index)
+    except IndexMissing:
+        return Settings()
+
+
+sys.modules[__name__].__class__ = Package
