@@ -25,7 +25,7 @@ from pincite.storage import (
     Selection,
     StoredPassage,
 )
-from pincite.types import Answer, Hit, Place
+from pincite.types import Answer, Hit, Passage, Place
 
 RERANKED = 50
 """Hits that a reranker reads."""
@@ -242,9 +242,6 @@ def as_json(answer: Answer) -> dict[str, Any]:
 
 def _hit_as_json(hit: Hit) -> dict[str, Any]:
     passage = hit.passage
-    page: int | list[int] | None = None
-    if passage.pages is not None:
-        page = passage.pages[0] if passage.pages[0] == passage.pages[1] else list(passage.pages)
     return {
         "rank": hit.rank,
         "score": round(hit.score, 4),
@@ -252,7 +249,7 @@ def _hit_as_json(hit: Hit) -> dict[str, Any]:
         "source": passage.source,
         "title": citation.display_title(passage),
         "heading": list(passage.heading),
-        "page": page,
+        "page": page_as_json(passage),
         "start": passage.start,
         "end": passage.end,
         "text": passage.text,
@@ -261,3 +258,11 @@ def _hit_as_json(hit: Hit) -> dict[str, Any]:
         "also": [dataclasses.asdict(place) for place in hit.also],
         "features": {name: round(value, 4) for name, value in hit.features.items()},
     }
+
+
+def page_as_json(passage: Passage) -> int | list[int] | None:
+    """The page that it stands on, or the first and the last of them."""
+    if passage.pages is None:
+        return None
+    first, last = passage.pages
+    return first if first == last else [first, last]

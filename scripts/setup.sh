@@ -19,7 +19,7 @@ find_python() {
 
 python=.venv/bin/python
 stamp=.venv/installed
-sum_with() { cat requirements.txt requirements-datasets.txt requirements-int8.txt "$1" | cksum; }
+sum_with() { cat requirements.txt requirements-api.txt requirements-datasets.txt requirements-int8.txt "$1" | cksum; }
 wanted=$(sum_with "$requirements")
 
 if ! "$python" -c '' 2>/dev/null || ! grep -qxF "$wanted" "$stamp" 2>/dev/null; then

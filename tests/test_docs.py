@@ -84,6 +84,8 @@ def test_every_option_of_every_command_is_documented() -> None:
         ["-m", "pincite", "why"],
         ["-m", "pincite", "doctor"],
         ["-m", "pincite", "page"],
+        ["-m", "pincite", "serve"],
+        ["-m", "pincite", "key"],
     ):
         shown = subprocess.run(
             [sys.executable, *command, "--help"],

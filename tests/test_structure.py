@@ -38,6 +38,7 @@ HOPS = [
     "evaluation",
     "console",
     "ui",
+    "api",
     "__main__",
 ]
 """In the order of the data: a module may import what stands before it."""
@@ -55,6 +56,10 @@ ROOMS = {
     "altair": ("evaluation/report.py", "ui/"),
     "vl_convert": ("evaluation/report.py",),
     "ir_datasets": ("evaluation/datasets.py",),
+    "fastapi": ("api/",),
+    "starlette": ("api/",),
+    "uvicorn": ("api/",),
+    "prometheus_client": ("api/",),
 }
 # The recipe of an index names the model, and a question whose index is damaged has it restored.
 KNOWN_TURNS: set[tuple[str, str]] = set()
