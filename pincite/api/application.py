@@ -4,8 +4,9 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 from anyio.to_thread import run_sync
-from fastapi import FastAPI
+from fastapi import FastAPI, Security
 from fastapi.exceptions import RequestValidationError
+from fastapi.security import HTTPBearer
 from fastapi.telemetry import TelemetryConfig
 from starlette.exceptions import HTTPException
 
@@ -14,7 +15,7 @@ from pincite.api import problems, schemas
 from pincite.api.gate import Gate
 from pincite.api.metrics import Metrics
 from pincite.api.resources import Resources
-from pincite.api.routes import router
+from pincite.api.routes import router, unguarded
 from pincite.errors import PinciteError
 
 _NO_TELEMETRY: TelemetryConfig = {
@@ -51,9 +52,13 @@ def application(resources: Resources) -> Gate:
             Exception: problems.failed,
         },
     )
-    app.include_router(router)
+    keyed = Security(HTTPBearer(auto_error=False))  # so that it is described: the gate looks at it
+    app.include_router(router, dependencies=[keyed] if resources.settings.api.keys else [])
+    app.include_router(unguarded)
     described = app.openapi()
     described["components"]["schemas"]["Refusal"] = schemas.Refusal.model_json_schema()
+    paths = described["paths"]
     app.state.resources = resources
-    app.state.metrics = Metrics([*described["paths"], "/openapi.json"], resources.state)
-    return Gate(app, resources.settings.api, app.state.metrics)
+    app.state.metrics = Metrics([*paths, "/openapi.json"], resources.state)
+    posted = [path for path, methods in paths.items() if "post" in methods]
+    return Gate(app, resources.settings.api, app.state.metrics, posted)

@@ -6,6 +6,7 @@ A refused request is answered here and reaches nothing else. Every request is lo
 import asyncio
 import ipaddress
 import time
+from collections.abc import Iterable
 from contextlib import suppress
 from http import HTTPStatus
 from urllib.parse import urlsplit
@@ -82,8 +83,10 @@ class _Exchange:
 class Gate:
     """Around the application."""
 
-    def __init__(self, app: ASGIApp, settings: Api, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, settings: Api, metrics: Metrics, posted: Iterable[str]) -> None:
+        """`posted`: routes that take a body, which is JSON."""
         self._app = app
+        self._posted = frozenset(posted)
         self._settings = settings
         self._metrics = metrics
         self._rate = Rate(settings.per_second)
@@ -136,7 +139,11 @@ class Gate:
                 raise Problem(401, f"{what}: send Authorization: Bearer KEY", {"WWW-Authenticate": "Bearer"})
             if not is_reading and key.role != "curate":
                 raise Problem(403, f"the key {key.name} may only read: ask with one whose role is curate")
-        if exchange.method == "POST" and _media_type(exchange.headers) != "application/json":
+        if (
+            exchange.method == "POST"
+            and exchange.path in self._posted
+            and _media_type(exchange.headers) != "application/json"
+        ):
             raise Problem(415, "the body must be JSON: send Content-Type: application/json")
 
     # The body

@@ -6,8 +6,7 @@ from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Body, Depends, Query, Request, Security
-from fastapi.security import HTTPBearer
+from fastapi import APIRouter, Body, Depends, Query, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 
 from pincite import citation, reading
@@ -63,10 +62,9 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 
 _ALL = (400, 401, 403, 408, 413, 414, 422, 429, 503)
-router = APIRouter(
-    dependencies=[Security(HTTPBearer(auto_error=False, description="Where keys are set. `gate` looks at it."))],
-    responses=refusals(*_ALL),
-)
+router = APIRouter(responses=refusals(*_ALL))
+unguarded = APIRouter(responses=refusals(*_ALL))
+"""What needs no key."""
 
 
 # Questions
@@ -381,7 +379,7 @@ def _ended(outcome: T | PinciteError | None, what: str) -> T:
 # The server
 
 
-@router.get("/health", response_model=schemas.Health, tags=["server"])
+@unguarded.get("/health", response_model=schemas.Health, tags=["server"])
 def health(resources: Shared) -> Response:
     """Whether the index can be asked. Needs no key."""
     try:

@@ -38,10 +38,16 @@ class _Asked(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
 
+class _Body(_Asked):
+    """What is JSON has its types: `0` is not `false`."""
+
+    model_config = ConfigDict(strict=True)
+
+
 # What is asked
 
 
-class Limits(_Asked):
+class Limits(_Body):
     """Where an answer may stand; all of it holds. The operators of a question say the same."""
 
     within: list[Text] = Field(default=[], description="Folders, with a slash at the end, or documents: any of them.")
@@ -66,7 +72,7 @@ class Limits(_Asked):
         return Filters(**given)
 
 
-class Asked(_Asked):
+class Asked(_Body):
     """A question."""
 
     question: str = Field(
@@ -92,7 +98,7 @@ class AskedPlace(_Asked):
     around: int = Field(default=1000, ge=0, le=20_000, description="Characters before and after it.")
 
 
-class Syncing(_Asked):
+class Syncing(_Body):
     """As the options of `ingest.py` say."""
 
     rebuild: bool = Field(default=False, description="Read and cut every document again.")
@@ -100,7 +106,7 @@ class Syncing(_Asked):
     move_corpus: bool = Field(default=False, description="The corpus folder was moved: it is still the same.")
 
 
-class Evaluating(_Asked):
+class Evaluating(_Body):
     """What is measured with."""
 
     judgements: Literal["sample", "own", "both"] | None = Field(
@@ -108,7 +114,7 @@ class Evaluating(_Asked):
     )
 
 
-class Nothing(_Asked):
+class Nothing(_Body):
     """An empty object."""
 
 
