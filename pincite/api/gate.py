@@ -150,6 +150,8 @@ class Gate:
 
     async def _body(self, exchange: _Exchange, receive: Receive) -> bytes:
         """All of it. Raises `Problem` where it is too long or too late."""
+        if "content-length" not in exchange.headers and "transfer-encoding" not in exchange.headers:
+            return b""
         length = exchange.headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > _BODY:
             raise _too_large()

@@ -1,5 +1,8 @@
 """What all requests share: the searcher, and what runs beside it."""
 
+import time
+from typing import NamedTuple
+
 from anyio import CapacityLimiter
 
 from pincite.evaluation.background import Evaluations
@@ -13,8 +16,16 @@ from pincite.sync.look import Look
 
 _YOUNG = 15.0
 """Seconds for which a look at the folder is good enough."""
+_STATE_SECONDS = 1.0
+"""For which the state of one generation is good enough: to count the bytes of an index takes longest."""
 _PATIENCE = 10.0
 """Seconds in which a sync and an evaluation stop where they can."""
+
+
+class _Kept(NamedTuple):
+    manifest: str
+    at: float
+    state: IndexState
 
 
 class Resources:
@@ -30,10 +41,16 @@ class Resources:
         self.evaluations = Evaluations(self.searcher)
         self.look = Look(settings)
         self._recipe = Recipe.of(settings)
+        self._state: _Kept | None = None
 
     def state(self) -> IndexState:
-        """What the index is. Raises `StorageError`."""
-        return index_state(self.settings, self._recipe)
+        """What the index is; its size on the disk may be a second old. Raises `StorageError`."""
+        with self.searcher.index.catalog() as catalog:
+            manifest = catalog.meta("manifest")
+        kept = self._state
+        if kept is None or kept.manifest != manifest or time.monotonic() - kept.at > _STATE_SECONDS:
+            kept = self._state = _Kept(manifest, time.monotonic(), index_state(self.settings, self._recipe))
+        return kept.state
 
     def look_again(self, generation: int, seconds: float) -> None:
         """See to it that there is a look at the folder that is young enough, and wait for it, but no longer than so."""

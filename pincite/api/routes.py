@@ -20,7 +20,6 @@ from pincite.evaluation import sets
 from pincite.freshness import Freshness, freshness, original
 from pincite.passages import stretch
 from pincite.search import as_json, page_as_json
-from pincite.storage import Catalog
 from pincite.sync import Difference
 from pincite.types import Document
 
@@ -33,7 +32,7 @@ _DIFFERENCE_SECONDS = 5.0
 T = TypeVar("T")
 
 
-def _resources(request: Request) -> Resources:
+async def _resources(request: Request) -> Resources:
     found: Resources = request.app.state.resources
     return found
 
@@ -151,7 +150,7 @@ def document(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) 
 )
 def file(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) -> Response:
     """The file itself, byte for byte, while it is the one that was indexed."""
-    with Catalog(resources.settings.index) as catalog, catalog.reading():
+    with resources.searcher.index.catalog() as catalog:
         state = catalog.states([asked.source]).get(asked.source)
     if state is None:
         raise _not_indexed(asked.source)
@@ -175,7 +174,7 @@ def file(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) -> R
 
 
 def _document(resources: Resources, source: str) -> tuple[Document, Freshness]:
-    with Catalog(resources.settings.index) as catalog, catalog.reading():
+    with resources.searcher.index.catalog() as catalog:
         found = catalog.document(source)
         if found is None:
             raise _not_indexed(source)
@@ -234,19 +233,19 @@ def difference(resources: Shared) -> Response:
 
 
 @router.get("/v1/sync", response_model=schemas.Work, tags=["sync"])
-def sync_state(resources: Shared) -> Response:
+async def sync_state(resources: Shared) -> Response:
     """How far a sync is, or how the last one ended."""
     return JSONResponse(_sync(resources))
 
 
 @router.get("/v1/sync/report", response_model=schemas.SyncReport, responses=refusals(404, 409), tags=["sync"])
-def sync_report(resources: Shared) -> Response:
+async def sync_report(resources: Shared) -> Response:
     """What the last sync of this server did, as `ingest.py --json` prints it."""
     return JSONResponse(_ended(resources.job.outcome, "sync").as_json())
 
 
 @router.post("/v1/sync", status_code=202, response_model=schemas.Work, responses=refusals(409, 415), tags=["sync"])
-def sync_start(resources: Shared, asked: Annotated[schemas.Syncing, Body()]) -> Response:
+async def sync_start(resources: Shared, asked: Annotated[schemas.Syncing, Body()]) -> Response:
     """Have the index hold what the folder holds. Needs the role `curate`."""
     if not resources.job.start(**asked.model_dump()):
         raise Problem(409, "a sync is running: GET /v1/sync tells how far it is, POST /v1/sync/cancel stops it")
@@ -256,7 +255,7 @@ def sync_start(resources: Shared, asked: Annotated[schemas.Syncing, Body()]) -> 
 @router.post(
     "/v1/sync/cancel", status_code=202, response_model=schemas.Work, responses=refusals(409, 415), tags=["sync"]
 )
-def sync_cancel(resources: Shared, _asked: Annotated[schemas.Nothing, Body()]) -> Response:
+async def sync_cancel(resources: Shared, _asked: Annotated[schemas.Nothing, Body()]) -> Response:
     """Have the sync stop; the index is as it was. Needs the role `curate`."""
     if not resources.job.is_running:
         raise Problem(409, "no sync is running: POST /v1/sync begins one")
@@ -283,13 +282,13 @@ def _sync(resources: Resources) -> dict[str, Any]:
 
 
 @router.get("/v1/evaluation", response_model=schemas.Work, tags=["evaluation"])
-def evaluation_state(resources: Shared) -> Response:
+async def evaluation_state(resources: Shared) -> Response:
     """How many questions have been asked, or how the last evaluation ended."""
     return JSONResponse(_evaluation(resources))
 
 
 @router.get("/v1/evaluation/report", response_model=schemas.Measured, responses=refusals(404, 409), tags=["evaluation"])
-def evaluation_report(resources: Shared) -> Response:
+async def evaluation_report(resources: Shared) -> Response:
     """What the last evaluation of this server came to, as `evaluate.py --json` writes it."""
     return JSONResponse(_ended(resources.evaluations.outcome, "evaluation").evaluation)
 
@@ -317,7 +316,7 @@ def evaluation_start(resources: Shared, asked: Annotated[schemas.Evaluating, Bod
     responses=refusals(409, 415),
     tags=["evaluation"],
 )
-def evaluation_cancel(resources: Shared, _asked: Annotated[schemas.Nothing, Body()]) -> Response:
+async def evaluation_cancel(resources: Shared, _asked: Annotated[schemas.Nothing, Body()]) -> Response:
     """Stop before the next question; nothing is kept. Needs the role `curate`."""
     if not resources.evaluations.is_running:
         raise Problem(409, "no evaluation is running: POST /v1/evaluation begins one")
@@ -383,7 +382,7 @@ def _ended(outcome: T | PinciteError | None, what: str) -> T:
 def health(resources: Shared) -> Response:
     """Whether the index can be asked. Needs no key."""
     try:
-        with Catalog(resources.settings.index) as catalog:
+        with resources.searcher.index.catalog() as catalog:
             is_there = catalog.generation > 0
     except PinciteError:
         is_there = False
