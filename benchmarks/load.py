@@ -53,6 +53,7 @@ TRY_SECONDS = 5.0
 LATE = 1.0
 """Seconds."""
 PATIENCE = 10.0
+IDLE = 4.0
 LOWEST = 1.0
 """Requests a second below which no lower rate is tried."""
 
@@ -150,6 +151,7 @@ def hold(port: int, process: int, calls: Iterator[Call], rate: float, seconds: f
 
     def client() -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=PATIENCE)
+        used = time.monotonic()
         while True:
             with lock:
                 number = next(due, None)
@@ -159,8 +161,11 @@ def hold(port: int, process: int, calls: Iterator[Call], rate: float, seconds: f
                 run.sent += 1
             at = began + number / rate
             time.sleep(max(at - time.monotonic(), 0))
+            if time.monotonic() - used > IDLE:
+                connection.close()  # the server is about to
             failure = _asked(connection, call)
-            taken = (time.monotonic() - at) * 1000
+            used = time.monotonic()
+            taken = (used - at) * 1000
             with lock:
                 if failure:
                     run.failures[f"{call.kind}: {failure}"] += 1

@@ -317,6 +317,18 @@ def test_questions_are_in_the_log_where_that_was_asked_for(local: Server) -> Non
     assert {line["level"] for line in local.log()} == {"info"}
 
 
+def test_whatever_else_is_said_is_a_line_of_the_log_too() -> None:
+    code = (
+        "import threading, warnings; from pincite.api import log; log.begin(); warnings.warn('two\\nlines');"
+        "threading.Thread(target=lambda: 1 / 0, name='work').start()"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    warned, failed = (json.loads(line) for line in done.stderr.splitlines())
+    assert (warned["level"], warned["message"].splitlines()[0][-3:]) == ("warning", "two")
+    assert (failed["level"], failed["message"]) == ("error", "work failed")
+    assert failed["exception"].endswith("ZeroDivisionError: division by zero")
+
+
 # The end
 
 

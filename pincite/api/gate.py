@@ -8,7 +8,6 @@ import ipaddress
 import time
 from collections.abc import Iterable
 from contextlib import suppress
-from http import HTTPStatus
 from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers
@@ -244,9 +243,7 @@ def _replayed(body: bytes, receive: Receive) -> Receive:
 
 
 def _too_large() -> Problem:
-    return Problem(
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE, f"the body has more than {_BODY:,} bytes: ask for one thing at a time"
-    )
+    return Problem(413, f"the body has more than {_BODY:,} bytes: ask for one thing at a time")
 
 
 def _media_type(headers: Headers) -> str:

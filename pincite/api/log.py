@@ -2,6 +2,8 @@
 
 import json
 import logging
+import logging.config
+import threading
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,12 +16,26 @@ CONFIG: dict[str, Any] = {
     "disable_existing_loggers": False,
     "formatters": {"lines": {"()": "pincite.api.log.Lines"}},
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "lines", "stream": "ext://sys.stderr"}},
+    "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {
-        NAME: {"handlers": ["stderr"], "level": "INFO", "propagate": False},
-        "uvicorn": {"handlers": ["stderr"], "level": "ERROR", "propagate": False},
+        NAME: {"level": "INFO"},
+        "uvicorn": {"level": "ERROR"},  # what it warns of are requests, which have a line of their own
     },
 }
 """For `logging.config.dictConfig`."""
+
+
+def begin() -> None:
+    """Whatever this process has to say from now on is in the log: warnings, and threads that fail, too."""
+    logging.config.dictConfig(CONFIG)
+    logging.captureWarnings(True)
+    threading.excepthook = _thread_failed
+
+
+def _thread_failed(failed: threading.ExceptHookArgs) -> None:
+    name = failed.thread.name if failed.thread else "a thread"
+    trace = (failed.exc_type, failed.exc_value or failed.exc_type(), failed.exc_traceback)
+    logging.getLogger(NAME).error("%s failed", name, exc_info=trace)
 
 
 class Lines(logging.Formatter):

@@ -150,12 +150,15 @@ def document(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) 
 )
 def file(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) -> Response:
     """The file itself, byte for byte, while it is the one that was indexed."""
+    corpus = resources.settings.corpus
     with resources.searcher.index.catalog() as catalog:
         state = catalog.states([asked.source]).get(asked.source)
-    if state is None:
-        raise _not_indexed(asked.source)
+        if state is None:
+            raise _not_indexed(asked.source)
+        standing = freshness(corpus, catalog, [state.source])[state.source]
     try:
-        data = original(resources.settings.corpus, state.source, state.sha256)
+        # One that has changed may have grown beyond what memory holds.
+        data = None if standing == "changed" else original(corpus, state.source, state.sha256)
     except Unreadable as error:
         raise Problem(404, f"{state.source}: {error}: put the file back, or sync") from error
     if data is None:

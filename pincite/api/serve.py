@@ -23,6 +23,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
     Raises `PinciteError` where other machines could ask and no key is set, or where the address cannot be had.
     """
     with _listening(settings, host, port) as listening:
+        log.begin()
         resources = Resources(settings)
         gate = application(resources)
         config = uvicorn.Config(
@@ -30,7 +31,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             http=protocol.of(gate, settings.api.seconds),
             ws="none",
             loop="asyncio",
-            log_config=log.CONFIG,
+            log_config=None,
             access_log=False,  # the gate has its own
             server_header=False,
             proxy_headers=False,
@@ -43,7 +44,7 @@ def serve(settings: Settings, host: str, port: int) -> None:
             signal.signal(number, server.handle_exit)
         address, port = listening.getsockname()[:2]
         named = f"[{address}]" if ":" in address else address
-        asked = f"{len(settings.api.keys)} keys" if settings.api.keys else "no key is asked for"
+        asked = "with a key" if settings.api.keys else "this machine alone"
         print(f"http://{named}:{port} ({asked}): GET /openapi.json lists the routes, Ctrl+C ends it", flush=True)
         server.run(sockets=[listening])
 
