@@ -30,7 +30,7 @@ def ingest(
     settings = console.settings(corpus, index)
     if dry_run:
         difference = preview(settings, rebuild=rebuild, move_corpus=move_corpus)
-        _print(_dry_json(difference) if as_json else _dry_text(difference))
+        _print(difference.as_json() if as_json else _dry_text(difference))
     else:
         with console.progress_bar() as progress:
             report = sync(
@@ -41,7 +41,7 @@ def ingest(
                 progress=progress,
             )
         difference = report.difference
-        _print(_json(report) if as_json else _text(report))
+        _print(report.as_json() if as_json else _text(report))
     for folder, reason in difference.unread.items():
         print(
             f"pincite: {settings.corpus / folder}: {reason}: what is indexed of it stays; mend it and run again",
@@ -53,29 +53,6 @@ def ingest(
 
 def _print(what: dict[str, Any] | str) -> None:
     print(what if isinstance(what, str) else json.dumps(what, ensure_ascii=False, indent=1))
-
-
-def _dry_json(difference: Difference) -> dict[str, Any]:
-    skipped = {**difference.unread, **difference.skipped}
-    return {
-        "added": difference.added,
-        "changed": difference.changed,
-        "moved": [list(pair) for pair in difference.moved],
-        "removed": difference.removed,
-        "unchanged": difference.unchanged,
-        "skipped": [{"source": source, "reason": reason} for source, reason in skipped.items()],
-    }
-
-
-def _json(report: Report) -> dict[str, Any]:
-    return {
-        **_dry_json(report.difference),
-        "documents": report.documents,
-        "passages": report.passages,
-        "embedded": report.embedded,
-        "generation": report.generation,
-        "seconds": round(report.seconds, 3),
-    }
 
 
 def _dry_text(difference: Difference) -> str:

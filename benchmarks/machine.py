@@ -37,9 +37,9 @@ def peak_mib() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
 
 
-def anonymous_mib() -> float | None:
-    """Memory that this process holds now and that is no file's, where the system counts it."""
-    return _counted("/proc/self/status", "RssAnon", 1 << 10)
+def anonymous_mib(process: int | str = "self") -> float | None:
+    """Memory that this process, or another by its id, holds now and that is no file's, where the system counts it."""
+    return _counted(f"/proc/{process}/status", "RssAnon", 1 << 10)
 
 
 def written_mib() -> float | None:

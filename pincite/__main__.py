@@ -1,4 +1,4 @@
-"""Commands over an index: `python -m pincite search QUESTION`, `why`, `doctor`, `page`, `mcp`."""
+"""Commands over an index: `python -m pincite search QUESTION`, `why`, `doctor`, `page`, `serve`, `key`, `mcp`."""
 
 import dataclasses
 import json
@@ -10,6 +10,7 @@ from typing import Annotated, Literal
 import typer
 
 from pincite import console
+from pincite.errors import PinciteError
 from pincite.types import Answer, Hit
 
 app = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False)
@@ -121,6 +122,34 @@ def mcp(
     from pincite.mcp import serve
 
     serve(console.settings(index=index), port, curate=curate)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="The address to answer on; other machines need a key.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0: one that is free.")] = 8600,
+    index: IndexOption = None,
+) -> None:
+    """Answer over HTTP, until Ctrl+C. `docs/api.md` shows how to ask."""
+    try:
+        from pincite.api.serve import serve
+    except ImportError as error:
+        if error.name is None or error.name.startswith("pincite"):
+            raise
+        raise PinciteError(f"{error.name} is not installed: pip install -r requirements-api.txt") from error
+    serve(console.settings(index=index), host, port)
+
+
+@app.command()
+def key(
+    name: Annotated[str, typer.Argument(help="Whose it is, for the log: letters, digits, _, . and -.")],
+    role: Annotated[Literal["read", "curate"], typer.Option(help="curate: also sync and evaluate.")] = "read",
+) -> None:
+    """Make a key for `serve`, and the lines that let it in."""
+    from pincite.api import keys
+
+    made, lines = keys.make(name, role)
+    print(f"The key, which is shown this once:\n\n{made}\n\nFor pincite.toml:\n\n{lines}")
 
 
 def _text(answer: Answer) -> str:

@@ -1,6 +1,7 @@
 """Whether what is indexed of a file is what the file holds now."""
 
 import hashlib
+import os
 import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
@@ -8,7 +9,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Literal
 
-from pincite import citation
+from pincite import citation, reading
+from pincite.errors import Unreadable
 from pincite.storage import Catalog
 from pincite.types import Hit, Place
 
@@ -68,8 +70,14 @@ def standing(catalog: Catalog, files: Mapping[str, Freshness], hit: Hit) -> Hit 
 
 
 def original(corpus: Path, source: str, sha256: str) -> bytes | None:
-    """The bytes that were indexed; None where the file holds others now. Raises `OSError`."""
-    data = (corpus / source).read_bytes()
+    """The bytes that were indexed; None where the file holds others now.
+
+    Raises `Unreadable` where what stands there now is no regular file below the corpus folder, or is not given.
+    """
+    path = Path(os.path.realpath(corpus / source))
+    if not path.is_relative_to(os.path.realpath(corpus)):
+        raise Unreadable("is a link out of the corpus folder now")
+    data = reading.read_bytes(path)
     return data if hashlib.sha256(data).hexdigest() == sha256 else None
 
 

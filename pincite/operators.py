@@ -159,6 +159,19 @@ _VALUES: dict[str, tuple[Callable[[str], str | date | None], str]] = {
 """Operator → what reads its value, and what is said where there is none."""
 
 
+_OPERATORS = {field: name for names in (_FIELDS, _OPPOSITES) for name, field in names.items()}
+"""Field of `Filters` → the operator that it stands for."""
+
+
+def value(field: str, written: str) -> str | date:
+    """What a field of `Filters` takes of a value, as its operator would. Raises `QuestionError`."""
+    read, complaint = _VALUES[_OPERATORS[field]]
+    found = read(written)
+    if not found:
+        raise QuestionError(f"{field} {shown(written)} {complaint}")
+    return found
+
+
 def shown(text: str) -> str:
     """In quotes, in one line and not too long, for a message."""
     text = " ".join(text.split())

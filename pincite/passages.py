@@ -358,6 +358,17 @@ class Counted:
         )
 
 
+def stretch(document: Document, start: int, end: int) -> Passage:
+    """Any stretch of a document with its place: the heading over its last word, as `cut` has it, and its pages or
+    parts. Its sentences are not told apart."""
+    last = max(end - 1, start)
+    over = bisect_right(document.sections, last, key=lambda section: section.start)
+    heading = document.sections[over - 1].heading if over else ()
+    return Counted(document).place(
+        Passage(document.source, start, end, document.text[start:end], document.title, heading)
+    )
+
+
 def _passage(document: Document, heading: tuple[str, ...], group: list[_Sentence]) -> Passage:
     start, end = group[0].start, group[-1].end
     quotable = [sentence for sentence in group if not sentence.is_heading] or group

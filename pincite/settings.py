@@ -70,6 +70,32 @@ class Page(_Table):
     """Whether it takes files into the corpus folder."""
 
 
+class ApiKey(_Table):
+    """Who may ask over HTTP, and for what."""
+
+    name: str = Field(pattern=r"^[\w.-]{1,64}$")
+    """As the log has it."""
+    role: Literal["read", "curate"] = "read"
+    """`curate`: also sync and evaluate."""
+    sha256: str = Field(pattern=r"^[0-9a-f]{64}$")
+    """Of the key, in hexadecimal; the key itself is kept by whoever uses it."""
+
+
+class Api(_Table):
+    """How questions are taken over HTTP."""
+
+    keys: tuple[ApiKey, ...] = ()
+    """Without any, only this machine may ask, for anything."""
+    per_second: int = Field(default=200, ge=1, le=100_000)
+    """Requests of one key, or without one of one address, at most."""
+    waiting: int = Field(default=64, ge=1, le=10_000)
+    """Requests that are being answered or wait for it, at most."""
+    seconds: int = Field(default=10, ge=1, le=3600)
+    """Time for a request to arrive, and for a client to take some of an answer."""
+    log_questions: bool = False
+    """Whether the log has what was asked."""
+
+
 class Settings(_Table):
     """Everything that can be set. Relative paths count from the settings file's folder."""
 
@@ -85,6 +111,7 @@ class Settings(_Table):
     reranker: Reranker = Reranker()
     sync: Sync = Sync()
     page: Page = Page()
+    api: Api = Api()
 
     @classmethod
     def load(cls, file: Path = FILE) -> "Settings":

@@ -85,6 +85,8 @@ def test_every_option_of_every_command_is_documented() -> None:
         ["-m", "pincite", "doctor"],
         ["-m", "pincite", "page"],
         ["-m", "pincite", "mcp"],
+        ["-m", "pincite", "serve"],
+        ["-m", "pincite", "key"],
     ):
         shown = subprocess.run(
             [sys.executable, *command, "--help"],

@@ -5,6 +5,7 @@ import os
 import pytest
 
 from pincite.embedding import Embedder
+from pincite.errors import Unreadable
 from pincite.freshness import freshness, original
 from pincite.search import Searcher
 from pincite.settings import Settings
@@ -56,3 +57,15 @@ def test_the_original_is_given_only_as_it_was_indexed(indexed: Settings) -> None
     assert original(indexed.corpus, "same.md", sha256) == data
     (indexed.corpus / "same.md").write_bytes(data + b"More.\n")
     assert original(indexed.corpus, "same.md", sha256) is None
+    (indexed.corpus / "same.md").rename(indexed.corpus.parent / "outside.md")
+    (indexed.corpus.parent / "outside.md").write_bytes(data)
+    for put, reason in (
+        (lambda path: path.symlink_to("../outside.md"), "is a link out of the corpus folder now"),
+        (os.mkfifo, "not a regular file"),  # which would be waited for
+        (lambda path: path.mkdir(), "not a regular file"),
+    ):
+        put(indexed.corpus / "same.md")
+        with pytest.raises(Unreadable, match=reason):
+            original(indexed.corpus, "same.md", sha256)
+        removed = indexed.corpus / "same.md"
+        removed.rmdir() if removed.is_dir() and not removed.is_symlink() else removed.unlink()

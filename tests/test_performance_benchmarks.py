@@ -3,15 +3,18 @@
 import json
 import os
 import sys
+from collections import Counter
+from itertools import islice
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import ceiling, ingest, peers
+from benchmarks import ceiling, ingest, load, peers
 from benchmarks.machine import disk_mib, measured
 from pincite import embedding
+from pincite.settings import Settings
 from pincite.types import Document, Section
 
 CORPUS = Path(__file__).parents[1] / "corpus"
@@ -77,3 +80,26 @@ def test_ingest_is_measured_with_a_model_that_costs_nothing(
     assert {"read", "embed", "commit", "answer"} <= set(result["seconds_by_stage"])
     assert sum(result["seconds_by_stage"].values()) == pytest.approx(result["seconds"], abs=0.5)
     assert result["index_mib"] > 0
+
+
+@pytest.mark.slow
+def test_a_load_is_held_and_every_answer_compared(sample: Settings, tmp_path: Path) -> None:
+    pytest.importorskip("fastapi", reason="requirements-api.txt is not installed")
+    (tmp_path / "pincite.toml").write_text(f'corpus = "{sample.corpus}"\nindex = "{sample.index}"\n')
+    endless = load.calls(sample.index, 500)
+    first = list(islice(endless, 2500))
+    assert Counter(call.kind for call in first) == {"search": 500, "passage": 1250, "state": 375, "health": 375}
+    assert len({call.body for call in first if call.kind == "search"}) == 500
+    wrong = load.Call("passage", "GET", first[1].target, text="other")
+    with load.serving(tmp_path) as (port, process):
+        load.hold(port, process, endless, 5, 1)
+        run = load.hold(port, process, iter([*first[:19], wrong]), 5, 4)
+        assert (run.sent, run.failures) == (20, {"passage: other words": 1})
+        assert {kind: len(taken) for kind, taken in run.milliseconds.items()} == {
+            "search": 4,
+            "passage": 9,
+            "state": 3,
+            "health": 3,
+        }
+        assert 3.5 < run.seconds < 60
+        assert not run.is_good

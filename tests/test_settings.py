@@ -156,5 +156,5 @@ def test_the_documentation_names_every_key_with_its_default_and_no_other() -> No
     documented = dict(rows)
     assert set(documented) == set(keys(Settings))
     for key, default in keys(Settings).items():
-        shown = str(default).lower() if isinstance(default, bool) else str(default)
+        shown = str(default).lower() if isinstance(default, bool) else "[]" if default == () else str(default)
         assert shown in documented[key], key

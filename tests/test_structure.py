@@ -40,6 +40,7 @@ HOPS = [
     "integrations",
     "mcp",
     "ui",
+    "api",
     "__main__",
 ]
 """In the order of the data: a module may import what stands before it."""
@@ -61,6 +62,10 @@ ROOMS = {
     "langchain_core": ("integrations/langchain.py",),
     "llama_index": ("integrations/llama_index.py",),
     "haystack": ("integrations/haystack.py",),
+    "fastapi": ("api/",),
+    "starlette": ("api/",),
+    "uvicorn": ("api/",),
+    "prometheus_client": ("api/",),
 }
 # The recipe of an index names the model, and a question whose index is damaged has it restored.
 KNOWN_TURNS: set[tuple[str, str]] = set()

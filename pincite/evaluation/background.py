@@ -1,6 +1,7 @@
 """An evaluation that runs beside the page, so that questions go on being answered."""
 
 import threading
+from datetime import datetime
 
 from pincite.background import Background
 from pincite.errors import EvaluationCancelled, IndexMissing, PinciteError
@@ -26,6 +27,16 @@ class Evaluations:
     def is_running(self) -> bool:
         """Whether one is under way."""
         return self._work.is_running
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether it was told to stop and has not yet."""
+        return self.is_running and self._cancelled.is_set()
+
+    @property
+    def ended(self) -> datetime | None:
+        """When the last one did, in UTC."""
+        return self._work.ended
 
     @property
     def outcome(self) -> Record | PinciteError | None:

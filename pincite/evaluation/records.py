@@ -59,7 +59,7 @@ class Record(BaseModel):
             judgements=judged.name,
             judgements_sha256=judged.sha256,
             index=index,
-            settings=settings.model_dump(mode="json"),
+            settings=settings.model_dump(mode="json", exclude={"api"}),  # which measures nothing, and has keys
             evaluation=found.as_json(),
         )
 

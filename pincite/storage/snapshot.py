@@ -118,6 +118,19 @@ class IndexReader:
             raise
         self._idle.append(catalog)
 
+    @contextmanager
+    def catalog(self) -> Iterator[Catalog]:
+        """One state of the catalog alone, for what needs no generation. Raises `IndexMissing`, `IndexMismatch`,
+        `IndexDamaged`."""
+        catalog = self._connected()
+        try:
+            with catalog.named(), catalog.reading():
+                yield catalog
+        except BaseException:
+            catalog.close()
+            raise
+        self._idle.append(catalog)
+
     def _connected(self) -> Catalog:
         """A connection that nobody uses; a catalog that has been replaced is connected to anew."""
         while self._idle:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 from pincite import reading
 from pincite.embedding import Embedder
@@ -41,6 +42,17 @@ class Report:
     seconds: float
     ledger: dict[str, list[str]] = field(default_factory=dict)
     """Source → what a person should know of it, for what this run read."""
+
+    def as_json(self) -> dict[str, Any]:
+        """What `ingest.py --json` prints."""
+        return {
+            **self.difference.as_json(),
+            "documents": self.documents,
+            "passages": self.passages,
+            "embedded": self.embedded,
+            "generation": self.generation,
+            "seconds": round(self.seconds, 3),
+        }
 
 
 def sync(

@@ -7,6 +7,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 from pincite import reading
 from pincite.errors import CorpusError, Inaccessible, Unreadable
@@ -47,6 +48,18 @@ class Difference:
     def is_empty(self) -> bool:
         """Whether the index already holds what the corpus holds."""
         return self.count == 0
+
+    def as_json(self) -> dict[str, Any]:
+        """What `ingest.py --dry-run --json` prints."""
+        skipped = {**self.unread, **self.skipped}
+        return {
+            "added": self.added,
+            "changed": self.changed,
+            "moved": [list(pair) for pair in self.moved],
+            "removed": self.removed,
+            "unchanged": self.unchanged,
+            "skipped": [{"source": source, "reason": reason} for source, reason in skipped.items()],
+        }
 
 
 def compare(

@@ -32,11 +32,13 @@ class Look:
             return outcome
         return outcome[1] if outcome and outcome[0] == generation else None
 
-    def begin(self, generation: int, older_than: float = 0) -> None:
+    def begin(self, generation: int, older_than: float = 0, synced: datetime | None = None) -> None:
         """Look again, unless somebody is looking, or what was found of this generation is younger than so many
-        seconds."""
+        seconds and than the sync that ended at `synced`."""
         ended = self.ended
         young = ended is not None and datetime.now(UTC) - ended < timedelta(seconds=older_than)
+        if ended is not None and synced is not None and ended < synced:
+            young = False
         if not (young and self.found(generation) is not None):
             self._work.start(lambda: (generation, self._looked()))
 

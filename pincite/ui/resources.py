@@ -36,9 +36,7 @@ class Resources:
 
     def look_again(self, generation: int, older_than: float = 0) -> None:
         """Begin a look at the folder, unless there was one in so many seconds and no sync since."""
-        synced, looked = self.job.ended, self.look.ended
-        is_late = synced is not None and looked is not None and looked < synced
-        self.look.begin(generation, 0 if is_late else older_than)
+        self.look.begin(generation, older_than, self.job.ended)
 
     def close(self) -> None:
         """End what would go on by itself."""

@@ -208,8 +208,8 @@ def _bytes(resources: Resources, document: Document) -> bytes:
     """The file, when it is asked for; what cannot be given any more is said in its place."""
     try:
         data = original(resources.settings.corpus, document.source, document.sha256)
-    except OSError as error:
-        return f"{document.source} cannot be opened ({error.strerror}).\n".encode()
+    except Unreadable as error:
+        return f"{document.source} {error}.\n".encode()
     return f"{document.source} has changed since it was indexed: re-index.\n".encode() if data is None else data
 
 

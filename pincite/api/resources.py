@@ -1,0 +1,65 @@
+"""What all requests share: the searcher, and what runs beside it."""
+
+import time
+from typing import NamedTuple
+
+from anyio import CapacityLimiter
+
+from pincite.evaluation.background import Evaluations
+from pincite.holdings import IndexState, index_state
+from pincite.processors import cores
+from pincite.search import Searcher
+from pincite.settings import Settings
+from pincite.storage import Recipe
+from pincite.sync.job import Job
+from pincite.sync.look import Look
+
+_YOUNG = 15.0
+"""Seconds for which a look at the folder is good enough."""
+_STATE_SECONDS = 1.0
+"""For which the state of one generation is good enough: to count the bytes of an index takes longest."""
+_PATIENCE = 10.0
+"""Seconds in which a sync and an evaluation stop where they can."""
+
+
+class _Kept(NamedTuple):
+    manifest: str
+    at: float
+    state: IndexState
+
+
+class Resources:
+    """Made once for the server. Safe to share between threads."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Loads the model. Raises `ModelError`."""
+        self.settings = settings
+        self.searcher = Searcher(settings)
+        self.turns = CapacityLimiter(cores())
+        """Questions that are answered at a time; the others wait without a thread."""
+        self.job = Job(settings, self.searcher.embedder)
+        self.evaluations = Evaluations(self.searcher)
+        self.look = Look(settings)
+        self._recipe = Recipe.of(settings)
+        self._state: _Kept | None = None
+
+    def state(self) -> IndexState:
+        """What the index is; its size on the disk may be a second old. Raises `StorageError`."""
+        with self.searcher.index.catalog() as catalog:
+            manifest = catalog.meta("manifest")
+        kept = self._state
+        if kept is None or kept.manifest != manifest or time.monotonic() - kept.at > _STATE_SECONDS:
+            kept = self._state = _Kept(manifest, time.monotonic(), index_state(self.settings, self._recipe))
+        return kept.state
+
+    def look_again(self, generation: int, seconds: float) -> None:
+        """See to it that there is a look at the folder that is young enough, and wait for it, but no longer than so."""
+        self.look.begin(generation, _YOUNG, self.job.ended)
+        self.look.wait(seconds)
+
+    def close(self) -> None:
+        """Stop what runs beside. What a sync embedded stays for the next one."""
+        self.job.cancel()
+        self.evaluations.cancel()
+        self.job.wait(_PATIENCE)
+        self.evaluations.wait(_PATIENCE)
