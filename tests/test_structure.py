@@ -64,7 +64,7 @@ ROOMS = {
     "haystack": ("integrations/haystack.py",),
     "fastapi": ("api/",),
     "starlette": ("api/",),
-    "uvicorn": ("api/",),
+    "uvicorn": ("api/", "mcp/"),
     "prometheus_client": ("api/",),
 }
 # The recipe of an index names the model, and a question whose index is damaged has it restored.
