@@ -9,6 +9,7 @@ import os
 import posixpath
 import stat
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
 
@@ -67,6 +68,7 @@ RECOGNISING = frozenset(("pdf",))
 _LONGEST_HEADING = 200
 
 
+@lru_cache(maxsize=1)  # a look at a folder asks twice of each file
 def reader_of(source: str) -> Reader:
     """What reads a file of this name. Raises `Unreadable` where nothing does."""
     suffix = posixpath.splitext(source)[1].removesuffix(".").lower()  # a path's own parsing takes ten times as long

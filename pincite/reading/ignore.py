@@ -29,7 +29,7 @@ class IgnoreRules:
 
     def __init__(self, corpus: Path) -> None:
         self._corpus = corpus
-        self._rules: dict[str, list[_Rule]] = {}
+        self._rules: dict[str, list[tuple[int, _Rule]]] = {}
         self._folders = {"": False}
         """Folder → whether it is ignored."""
 
@@ -41,24 +41,23 @@ class IgnoreRules:
         if is_folder and source in self._folders:
             return self._folders[source]
         folder, _, name = source.rpartition("/")
-        ignored = name.startswith(".") or self.is_ignored(folder, is_folder=True) or self._is_named(source, is_folder)
+        ignored = (
+            name.startswith(".") or self.is_ignored(folder, is_folder=True) or self._is_named(source, folder, is_folder)
+        )
         if is_folder:
             self._folders[source] = ignored
         return ignored
 
-    def _is_named(self, source: str, is_folder: bool) -> bool:
-        folder = source
-        while folder:
-            folder = folder.rpartition("/")[0]
-            below = source[len(folder) :].removeprefix("/")
-            for rule in self._rules_of(folder):
-                if rule.fits(below, is_folder):
-                    return rule.ignores
-        return False
+    def _is_named(self, source: str, folder: str, is_folder: bool) -> bool:
+        fitting = (rule.ignores for start, rule in self._rules_for(folder) if rule.fits(source[start:], is_folder))
+        return next(fitting, False)
 
-    def _rules_of(self, folder: str) -> "list[_Rule]":
+    def _rules_for(self, folder: str) -> "list[tuple[int, _Rule]]":
+        """The rules for what lies in a folder, the deepest first, each with where the paths that it is about begin."""
         if folder not in self._rules:
-            self._rules[folder] = _rules(self._corpus / folder / FILE)
+            start = len(folder) + 1 if folder else 0
+            own = [(start, rule) for rule in _rules(self._corpus / folder / FILE)]
+            self._rules[folder] = own + (self._rules_for(folder.rpartition("/")[0]) if folder else [])
         return self._rules[folder]
 
 
