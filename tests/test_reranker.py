@@ -17,6 +17,7 @@ from pincite.embedding import Embedder, Reranker
 from pincite.errors import ModelError, QuestionError, SettingsError
 from pincite.relevance import Features
 from pincite.search import RERANKED, as_json
+from pincite.settings import Search
 from pincite.storage import Recipe
 from pincite.sync import sync
 from pincite.types import Answer, Passage
@@ -330,7 +331,8 @@ def test_why_adds_up_to_the_lead_with_the_reranker_among_the_reasons(
 
 def test_why_says_what_the_reranker_did_not_read(settings: Settings, embedder: Embedder, model: Path) -> None:
     indexed(settings, embedder, many(RERANKED + 10) | {"zzz.txt": "A zebra, zebra, zebra of bread and wine."})
-    told = explain(Searcher(with_reranker(settings, model), embedder), QUESTION, "zzz.txt", None, None)
+    wide = with_reranker(settings, model).model_copy(update={"search": Search(candidates=100)})
+    told = explain(Searcher(wide, embedder), QUESTION, "zzz.txt", None, None)
     (trace,) = told.traces
     assert (trace.rank, trace.is_below_reranked) == (RERANKED + 11, True)
     assert "  below the 50 hits that the reranker reads\n" in told.text()
