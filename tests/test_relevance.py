@@ -669,9 +669,10 @@ embedded = searcher.embedder.embed_query(query.text)
 with searcher.index.snapshot() as snapshot:
     pool = Pool(snapshot, query, searcher.embedder)
     question = Question.of(query, embedded, pool.statistics)
-    ids = sorted({*pool.by_words(100), *pool.by_vector(question.vector, 100)})
+    count = searcher.settings.search.candidates
+    ids = sorted({*pool.by_words(count), *pool.by_vector(question.vector, count)})
     records = vectors.decode_all([snapshot.record(stored) for stored in snapshot.passages(ids)])
-assert len(records.vectors) > 120 and len(records.tokens) > 10_000
+assert len(records.vectors) > 60 and len(records.tokens) > 5_000
 
 def milliseconds():
     started = time.perf_counter()
