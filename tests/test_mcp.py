@@ -32,6 +32,17 @@ Call = Callable[[str, dict[str, Any]], CallToolResult]
 ROOT = Path(__file__).parents[1]
 SERVER = [sys.executable, "-m", "pincite", "mcp"]
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+HELLO = {
+    "jsonrpc": "2.0",
+    "id": 1,
+    "method": "initialize",
+    "params": {
+        "protocolVersion": "2025-06-18",
+        "capabilities": {},
+        "clientInfo": {"name": "test", "version": "1"},
+    },
+}
+"""What a client says first."""
 QUESTION = "what colour is the northern lantern"
 OWL = "# The owl\n\nAn owl hunts mice at night.\n\n## Food\n\nIt eats voles, too, and swallows them whole.\n"
 HOSTILE = """# The lantern
@@ -178,18 +189,8 @@ def test_it_finds_reads_and_cites_over_http_and_on_loopback_names_only(indexed: 
 
 def status(address: str, **headers: str) -> int:
     """Of an answer to a client that says hello."""
-    hello = {
-        "jsonrpc": "2.0",
-        "id": 1,
-        "method": "initialize",
-        "params": {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        },
-    }
     accepted = {"Content-Type": "application/json", "Accept": "application/json, text/event-stream", **headers}
-    request = urllib.request.Request(address, json.dumps(hello).encode(), accepted)
+    request = urllib.request.Request(address, json.dumps(HELLO).encode(), accepted)
     try:
         with urllib.request.urlopen(request, timeout=30) as answer:
             return int(answer.status)
@@ -320,16 +321,7 @@ def test_a_curator_syncs_and_is_told_what_was_done(settings: Settings) -> None:
 
 def test_nothing_but_the_protocol_is_on_standard_output(indexed: Settings) -> None:
     asked = [
-        {
-            "jsonrpc": "2.0",
-            "id": 1,
-            "method": "initialize",
-            "params": {
-                "protocolVersion": "2025-06-18",
-                "capabilities": {},
-                "clientInfo": {"name": "test", "version": "1"},
-            },
-        },
+        HELLO,
         {"jsonrpc": "2.0", "method": "notifications/initialized"},
         {
             "jsonrpc": "2.0",
@@ -363,8 +355,8 @@ def test_nothing_but_the_protocol_is_on_standard_output(indexed: Settings) -> No
 
 def test_the_configuration_that_is_shown_is_one_that_works(indexed: Settings) -> None:
     (shown,) = re.findall(r"```json\n(.*?)```", (ROOT / "docs" / "mcp.md").read_text(encoding="utf-8"), re.DOTALL)
-    here = shown.replace("/home/you/pincite/.venv/bin/python", sys.executable)
-    here = here.replace("/home/you/pincite/index", str(indexed.index)).replace("/home/you/pincite", str(ROOT))
+    here = shown.replace("/path/to/pincite/.venv/bin/python", sys.executable)
+    here = here.replace("/path/to/pincite/index", str(indexed.index)).replace("/path/to/pincite", str(ROOT))
     entered = StdioServerParameters(**json.loads(here)["mcpServers"]["pincite"], cwd=indexed.corpus.parent)
     read = talk(entered, lambda client: client.call_tool("read", {"source": "owl.md", "after": 0}))
     assert [passage["text"] for passage in read.structured_content["passages"]] == [OWL[:38]]

@@ -25,6 +25,7 @@ def of(gate: Gate, seconds: float) -> type[H11Protocol]:
         _header_late: asyncio.TimerHandle | None = None
         _reader_late: asyncio.TimerHandle | None = None
 
+        # uvicorn has the narrower type too, with the same remark: sockets give nothing else.
         def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
             super().connection_made(transport)
             transport.set_write_buffer_limits(high=0)  # what is not taken at once is waited for

@@ -23,7 +23,7 @@ def serve(settings: Settings, port: int | None = None, *, curate: bool = False) 
     `curate`: whether it may sync. Raises `PinciteError`, also where the extra is not installed.
     """
     try:
-        import mcp  # noqa: F401
+        import mcp  # noqa: F401  # looked for alone: what is missing within it is no missing extra
     except ModuleNotFoundError as error:
         raise PinciteError("python -m pincite mcp needs pip install -r requirements-mcp.txt") from error
     from pincite.mcp.tools import server

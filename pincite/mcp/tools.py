@@ -17,7 +17,6 @@ from pincite.holdings import Holding, Inventory, Status, holdings
 from pincite.mcp.quoted import NOTICE, Found, Quote, fenced, found, one_line, quote
 from pincite.search import Searcher, check
 from pincite.settings import Settings
-from pincite.storage import Catalog
 from pincite.sync import sync
 from pincite.types import Answer, Band
 
@@ -124,7 +123,7 @@ class Tools:
         after: Annotated[int, Field(ge=0, le=20, description="How many passages after it.")] = 2,
     ) -> Annotated[CallToolResult, Read]:
         """Read a passage with those around it, in the order of the document, each with its citation."""
-        with Catalog(self._settings.index) as catalog, catalog.reading():
+        with self._searcher.index.catalog() as catalog:
             places = catalog.places(source)
             if not places:
                 raise ToolError(f"{source}: not in the index: take a source as search or documents names it")
@@ -146,7 +145,7 @@ class Tools:
         count: Annotated[int, Field(ge=1, le=500, description="How many.")] = 100,
     ) -> Annotated[CallToolResult, Documents]:
         """List the documents that are searched, and the files that are not, with the reason."""
-        with Catalog(self._settings.index) as catalog, catalog.reading():
+        with self._searcher.index.catalog() as catalog:
             held = holdings(Inventory.of(catalog))
         root = f"{folder.rstrip('/')}/" if folder else ""
         below = [holding for holding in held if holding.source.startswith(root)]
@@ -186,7 +185,7 @@ class Tools:
 
     def _files(self, indexed: dict[str, str]) -> dict[str, Freshness]:
         """How each file stands to what was indexed of it."""
-        with Catalog(self._settings.index) as catalog, catalog.reading():
+        with self._searcher.index.catalog() as catalog:
             return freshness(Path(catalog.meta("corpus")), catalog, (), indexed)
 
 
