@@ -184,6 +184,22 @@ def test_a_pdf_opens_at_its_page_with_the_words_marked_and_is_turned_and_downloa
     assert page.locator(".pincite-passage mark").inner_text() == "A keel keeps a sailing boat from drifting sideways."
 
 
+def test_the_first_page_of_a_server_comes_to_rest(
+    settings: Settings, serve: Callable[[Settings], str], embedder: Embedder, browser_page: "Page"
+) -> None:
+    write(settings.corpus)
+    sync(settings, embedder=embedder)
+    told: list[str | bytes] = []
+    browser_page.on("websocket", lambda socket: socket.on("framesent", lambda frame: told.append(frame)))
+    browser_page.goto(serve(settings))
+    browser_page.get_by_text("Nothing has changed since.").wait_for()
+    settled(browser_page)
+    before = len(told)
+    assert before > 0
+    browser_page.wait_for_timeout(2_000)
+    assert len(told) == before  # whoever waits for something asks twice a second
+
+
 def test_two_sets_of_sources_each_have_their_own_verdict(library: str, browser_page: "Page") -> None:
     page = browser_page
     page.goto(f"{library}/compare?q={ASKED}&ina=old notes/&typeb=pdf")

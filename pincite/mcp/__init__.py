@@ -45,6 +45,7 @@ def _serve_http(server: "MCPServer[Any]", port: int) -> None:
             listening.bind((HOST, port))
         except OSError as error:
             raise PinciteError(f"port {port} cannot be had ({error.strerror}): name another with --port") from error
+        listening.listen()  # from here on who reads the address may come, and waits until the server takes it
         port = listening.getsockname()[1]
         # A page of a foreign site may reach loopback under a name of its own, but not under one of these.
         places = [f"{HOST}:{port}", f"localhost:{port}"]

@@ -25,8 +25,10 @@ def show(pages: "Pages", resources: Resources) -> None:
     with st.sidebar:
         st.markdown("### Documents")
         st.html(markup.block("quiet", markup.home(resources.settings.corpus)))
-        running = resources.job.is_running
-        st.fragment(lambda: _state(resources, running), run_every=_pace(resources, running))()
+        _look(resources)
+        running, looking = resources.job.is_running, resources.look.ended is None
+        pace = _pace(resources, is_busy=running or looking)
+        st.fragment(lambda: _state(resources, running, looking), run_every=pace)()
         st.page_link(pages.documents, label="All documents", icon=":material/folder_open:")
 
 
@@ -64,15 +66,24 @@ def _is_made(resources: Resources) -> bool:
     return peek(resources.settings.index, "generation") not in ("", "0")
 
 
-def _pace(resources: Resources, running: bool) -> float | None:
-    if running or resources.look.ended is None:
+def _look(resources: Resources) -> None:
+    """Begin the first look at the folder: one that is over by the time the page is drawn is never waited for."""
+    generation = peek(resources.settings.index, "generation")
+    if generation not in ("", "0") and resources.look.ended is None:
+        resources.look_again(int(generation), _YOUNG)
+        resources.look.wait(_PATIENCE)
+
+
+def _pace(resources: Resources, *, is_busy: bool) -> float | None:
+    if is_busy:
         return syncing.TICK
     return 4 * syncing.TICK if resources.watcher else None  # a sync may begin by itself
 
 
-def _state(resources: Resources, was_running: bool) -> None:
+def _state(resources: Resources, was_running: bool, was_looking: bool) -> None:
     job = resources.job
-    if job.is_running != was_running:
+    # The whole page, for only that sets the pace of what is drawn here.
+    if job.is_running != was_running or (was_looking and resources.look.ended is not None):
         st.rerun()
     if job.is_running:
         syncing.progress(job, has_index=exists(resources.settings.index))
@@ -97,9 +108,9 @@ def _summary(resources: Resources, state: IndexState) -> None:
     if state.built is not None:
         st.caption(f"Built {state.built.astimezone():%d %B %Y, %H:%M}")
     resources.look_again(state.generation, _YOUNG)
+    if resources.look.is_running:
+        resources.look.wait(_PATIENCE)
     found = resources.look.found(state.generation)
-    if found is None and resources.look.wait(_PATIENCE):
-        found = resources.look.found(state.generation)
     if isinstance(found, Difference):
         count = found.count
         st.caption(f"{_files(count)} changed since: re-index." if count else "Nothing has changed since.")
