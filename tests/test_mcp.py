@@ -10,10 +10,12 @@ import urllib.error
 import urllib.request
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+import anyio
 import pytest
 from anyio.from_thread import start_blocking_portal
 from hypothesis import example, given
@@ -22,6 +24,7 @@ from hypothesis import strategies as st
 from pincite.embedding import Embedder
 from pincite.search import Searcher
 from pincite.settings import Settings
+from pincite.storage import Catalog
 from pincite.sync import sync
 
 pytest.importorskip("mcp", reason="requirements-mcp.txt is not installed")
@@ -297,13 +300,17 @@ def test_what_is_wrong_is_told_in_one_line(call: Call) -> None:
 
 def test_a_curator_syncs_and_is_told_what_was_done(settings: Settings) -> None:
     (settings.corpus / "owl.md").write_text(OWL)
+    stages: list[str | None] = []
+
+    async def tell(_done: float, _total: float | None, stage: str | None) -> None:
+        stages.append(stage)
 
     async def act(client: Client) -> list[CallToolResult]:
         tools = {tool.name: tool for tool in (await client.list_tools()).tools}
         assert tools["sync"].annotations
         assert tools["sync"].annotations.read_only_hint is False
         missing = await client.call_tool("search", {"question": "owls"})
-        taken = await client.call_tool("sync", {})
+        taken = await client.call_tool("sync", {}, progress_callback=tell)
         found = await client.call_tool("search", {"question": "when do owls hunt"})
         (settings.corpus / "owl.md").write_text("changed")
         stale = await client.call_tool("search", {"question": "when do owls hunt", "count": 1})
@@ -314,9 +321,36 @@ def test_a_curator_syncs_and_is_told_what_was_done(settings: Settings) -> None:
     assert text(missing) == f"{settings.index}: no index here: run python ingest.py"
     assert (taken.structured_content["added"], taken.structured_content["passages"]) == (["owl.md"], 2)
     assert text(taken).startswith("1 added, 0 changed, 0 moved, 0 removed, 0 unchanged, 0 skipped; 1 documents.")
+    assert list(dict.fromkeys(stages)) == ["compare", "read", "embed", "commit"]
     assert found.structured_content["hits"][0]["citation"] == "owl.md › characters 0–38"
     assert stale.structured_content["hits"][0]["file"] == "changed"
     assert "(the file is changed since)" in text(stale)
+
+
+def test_a_sync_that_is_taken_back_leaves_the_index_as_it_was(settings: Settings, embedder: Embedder) -> None:
+    (settings.corpus / "owl.md").write_text(OWL)
+    sync(settings, embedder=embedder)
+    for number in range(300):
+        (settings.corpus / f"{number}.md").write_text(f"Owl number {number} hunts at night.")
+
+    async def act(client: Client) -> CallToolResult:
+        embedding = anyio.Event()
+
+        async def tell(_done: float, _total: float | None, stage: str | None) -> None:
+            if stage == "embed":
+                embedding.set()
+
+        async with anyio.create_task_group() as calls:
+            calls.start_soon(partial(client.call_tool, "sync", {}, progress_callback=tell))
+            await embedding.wait()
+            calls.cancel_scope.cancel()
+        return await client.call_tool("documents", {})
+
+    listed = talk(stdio(settings, "--curate"), act)
+    assert [document["source"] for document in listed.structured_content["documents"]] == ["owl.md"]
+    with Catalog(settings.index) as catalog:
+        assert catalog.generation == 1
+    assert sync(settings, embedder=embedder).documents == 301  # the writer's lock was given back
 
 
 def test_nothing_but_the_protocol_is_on_standard_output(indexed: Settings) -> None:

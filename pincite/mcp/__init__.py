@@ -5,6 +5,7 @@
 
 import socket
 import sys
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from pincite.errors import PinciteError
@@ -28,14 +29,14 @@ def serve(settings: Settings, port: int | None = None, *, curate: bool = False) 
         raise PinciteError("python -m pincite mcp needs pip install -r requirements-mcp.txt") from error
     from pincite.mcp.tools import server
 
-    made = server(settings, curate=curate)
     if port is None:
-        made.run("stdio")
+        server(settings, curate=curate).run("stdio")
     else:
-        _serve_http(made, port)
+        _serve_http(lambda: server(settings, curate=curate), port)
 
 
-def _serve_http(server: "MCPServer[Any]", port: int) -> None:
+def _serve_http(make: Callable[[], "MCPServer[Any]"], port: int) -> None:
+    """The server is made once its port is had, for that takes a while."""
     import uvicorn
     from mcp.server.transport_security import TransportSecuritySettings
 
@@ -50,6 +51,6 @@ def _serve_http(server: "MCPServer[Any]", port: int) -> None:
         # A page of a foreign site may reach loopback under a name of its own, but not under one of these.
         places = [f"{HOST}:{port}", f"localhost:{port}"]
         known = TransportSecuritySettings(allowed_hosts=places, allowed_origins=[f"http://{place}" for place in places])
-        app = server.streamable_http_app(transport_security=known)
+        app = make().streamable_http_app(transport_security=known)
         print(f"http://{HOST}:{port}/mcp", file=sys.stderr, flush=True)
         uvicorn.Server(uvicorn.Config(app, log_config=None)).run(sockets=[listening])

@@ -1,10 +1,12 @@
 """What an assistant can ask: to search, to read on around a passage, to list the documents, and perhaps to sync."""
 
+import time
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
+from anyio import from_thread, to_thread
 from mcp.server.mcpserver import Context, MCPServer
 from mcp.server.mcpserver.exceptions import ToolError
 from mcp.types import CallToolResult, InputRequiredResult, TextContent, ToolAnnotations
@@ -17,7 +19,7 @@ from pincite.holdings import Holding, Inventory, Status, holdings
 from pincite.mcp.quoted import NOTICE, Found, Quote, fenced, found, one_line, quote
 from pincite.search import Searcher, check
 from pincite.settings import Settings
-from pincite.sync import sync
+from pincite.sync import Report, sync
 from pincite.types import Answer, Band
 
 _INSTRUCTIONS = (
@@ -30,6 +32,8 @@ _VERDICTS: dict[Band, str] = {
     "none": "Nothing in the documents answers that; these are the nearest passages.",
 }
 _READS = ToolAnnotations(read_only_hint=True, open_world_hint=False)
+_PACE = 0.5
+"""Seconds between two reports of how far a sync is, at least."""
 _SYNCS = ToolAnnotations(read_only_hint=False, destructive_hint=False, idempotent_hint=True, open_world_hint=False)
 
 
@@ -75,19 +79,28 @@ class Documents(BaseModel):
     next: str | None = Field(description="Pass it as `after` for those that follow; null at the end.")
 
 
+class Skipped(BaseModel):
+    """A file that was left out."""
+
+    source: str
+    reason: str
+
+
 class Synced(BaseModel):
-    """What a sync did."""
+    """What a sync did, as `ingest.py --json` tells it."""
 
     notice: str = NOTICE
     added: list[str]
     changed: list[str]
-    moved: list[tuple[str, str]]
+    moved: list[tuple[str, str]] = Field(description="Old and new source.")
     removed: list[str]
     unchanged: int
-    skipped: dict[str, str] = Field(description="Source → why.")
+    skipped: list[Skipped]
     documents: int
     passages: int
+    embedded: int
     generation: int
+    seconds: float
 
 
 class Tools:
@@ -159,29 +172,32 @@ class Tools:
         said = f"{len(shown)} of {len(below)} documents, in order of source."
         return _result(said, ["\n".join(map(_line, shown))], made)
 
-    def sync(self) -> Annotated[CallToolResult, Synced]:
+    async def sync(self, context: Context[Any, Any]) -> Annotated[CallToolResult, Synced]:
         """Take in what is new or changed in the folder of documents, and forget what is gone from it."""
-        report = sync(self._settings, embedder=self._searcher.embedder)
-        difference = report.difference
-        made = Synced(
-            added=difference.added,
-            changed=difference.changed,
-            moved=difference.moved,
-            removed=difference.removed,
-            unchanged=difference.unchanged,
-            skipped={**difference.unread, **difference.skipped},
-            documents=report.documents,
-            passages=report.passages,
-            generation=report.generation,
-        )
+        report = await to_thread.run_sync(self._sync, context.report_progress)
+        made = Synced.model_validate(report.as_json())
         counts = ", ".join(f"{len(getattr(made, name))} {name}" for name in ("added", "changed", "moved", "removed"))
         said = f"{counts}, {made.unchanged} unchanged, {len(made.skipped)} skipped; {made.documents} documents."
         lines = [
             *(f"{name} {source}" for name in ("added", "changed", "removed") for source in getattr(made, name)),
             *(f"moved {old} → {new}" for old, new in made.moved),
-            *(f"skipped {source}: {reason}" for source, reason in made.skipped.items()),
+            *(f"skipped {one.source}: {one.reason}" for one in made.skipped),
         ]
         return _result(said, ["\n".join(map(one_line, lines))], made)
+
+    def _sync(self, report_progress: Callable[[float, float | None, str | None], Coroutine[Any, Any, None]]) -> Report:
+        """In a thread of anyio's. The index is the old one where the client takes its call back."""
+        told = ("", 0.0)
+
+        def tell(stage: str, done: int, total: int) -> None:
+            nonlocal told
+            from_thread.check_cancelled()
+            now = time.monotonic()
+            if stage != told[0] or now - told[1] > _PACE:
+                told = (stage, now)
+                from_thread.run(report_progress, done, total or None, stage)
+
+        return sync(self._settings, progress=tell, embedder=self._searcher.embedder)
 
     def _files(self, indexed: dict[str, str]) -> dict[str, Freshness]:
         """How each file stands to what was indexed of it."""
