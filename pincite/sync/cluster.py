@@ -13,9 +13,10 @@ import logging
 import os
 import posixpath
 import socket
+import sys
 import tempfile
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache, partial
 from itertools import islice
@@ -54,14 +55,21 @@ _PATIENCE = 5.0
 """Seconds for the machine at an address to answer."""
 _STANDSTILL = 600.0
 """Seconds without any result after which a sync gives up, beyond the time that reading may take."""
-_ENVIRONMENT = {
-    "RAY_USAGE_STATS_ENABLED": "0",  # what it would report it sends to its makers
+SILENT = {
+    "RAY_USAGE_STATS_ENABLED": "0",  # what it would report goes to its makers
     "RAY_enable_metrics_collection": "0",
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
 }
-"""Of Ray's processes, read when it is first imported."""
-_LOOPBACK = "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER"
-"""Ray's name for whether other machines may take part. Without them it listens to this one alone."""
+"""Of Ray, wherever it runs."""
+ALONE = {
+    # Ray's name for whether other machines may take part: without them it listens to this one alone.
+    "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+    # Ray asks for the cloud that it is in, even for a report that is switched off: that ends at a closed port.
+    "http_proxy": "http://127.0.0.1:9",
+    "https_proxy": "http://127.0.0.1:9",
+    "no_proxy": "127.0.0.1,localhost",
+}
+"""Of a cluster of this machine."""
 
 
 @contextmanager
@@ -74,13 +82,15 @@ def connected(settings: Settings, address: str = LOCAL) -> "Iterator[Cluster]":
         raise SettingsError(
             'model.precision = "int8" is fitted to the corpus on one machine: index without --ray, or without int8'
         )
-    ray = _ray(address)
     task = _Task.of(settings)
     here = {"num_cpus": cores(), "include_dashboard": False} if address == LOCAL else {}
-    try:
-        ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **here)
-    except (ConnectionError, OSError, RuntimeError, ValueError) as error:
-        raise _unreachable(address, " ".join(str(error).split())) from error
+    os.environ.update(SILENT)
+    with environment(ALONE if address == LOCAL else {}):
+        ray = _ray(address)
+        try:
+            ray.init(address, log_to_driver=False, logging_level=logging.CRITICAL, **here)
+        except (ConnectionError, OSError, RuntimeError, ValueError) as error:
+            raise _unreachable(address, " ".join(str(error).split())) from error
     try:
         for handler in logging.getLogger("ray.data").handlers:
             if isinstance(handler, logging.StreamHandler):  # its file keeps everything
@@ -88,17 +98,29 @@ def connected(settings: Settings, address: str = LOCAL) -> "Iterator[Cluster]":
         context = ray.data.DataContext.get_current().copy()
         context.enable_progress_bars = False
         context.execution_no_progress_timeout_s = _STANDSTILL + _FILES * settings.sync.reader_seconds
-        with ray.data.DataContext.current(context):
+        # Ray tells of a lost worker on the standard output, which may be somebody's JSON.
+        with ray.data.DataContext.current(context), redirect_stdout(sys.stderr):
             yield Cluster(ray, task)
     finally:
         ray.shutdown()
 
 
+@contextmanager
+def environment(variables: Mapping[str, str]) -> Iterator[None]:
+    """Of this process, and of those that it starts meanwhile."""
+    before = {name: os.environ.get(name) for name in variables}
+    os.environ.update(variables)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            os.environ.pop(name)
+            if value is not None:
+                os.environ[name] = value
+
+
 def _ray(address: str) -> Any:
-    """The library, silent. Raises `ClusterError` where there is none, or no cluster can be at the address."""
-    os.environ |= _ENVIRONMENT
-    if address == LOCAL:
-        os.environ[_LOOPBACK] = "0"
+    """The library. Raises `ClusterError` where there is none, or no cluster can be at the address."""
     if address.startswith("ray://"):
         raise _unreachable(address, "a client from outside cannot run Ray Data")
     try:
