@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import replace
 from email.message import EmailMessage
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -258,6 +259,30 @@ def test_another_version_on_a_machine_is_refused(
         sync(notes, work=other)
     assert str(caught.value).endswith(
         f": has pincite {own}, and the machine with the index 9.9 with code 0123: install the same on every machine"
+    )
+
+
+def test_a_fault_there_is_told_in_one_line(work: cluster.Cluster, notes: Settings) -> None:
+    faulty = cluster.Cluster(work._ray, replace(work._task, model=None))  # type: ignore[arg-type]
+    with pytest.raises(ClusterError) as caught:
+        sync(notes, work=faulty)
+    told = "TypeError: expected str, bytes or os.PathLike object, not NoneType: see the log of the worker in /tmp/ray"
+    assert str(caught.value).endswith(f": {told}")
+
+
+class Missing:
+    """Of a module that no worker has."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return import_module, ("nowhere",)
+
+
+def test_a_machine_without_the_project_is_told_in_one_line(work: cluster.Cluster, notes: Settings) -> None:
+    with pytest.raises(ClusterError) as caught:
+        sync(notes, work=cluster.Cluster(work._ray, Missing()))  # type: ignore[arg-type]
+    assert str(caught.value) == (
+        "the Ray cluster gave up (ray.exceptions.RaySystemError: System error: No module named 'nowhere'): see that every"
+        " machine has the project, and the logs in /tmp/ray"
     )
 
 

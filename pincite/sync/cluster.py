@@ -12,9 +12,11 @@ import hashlib
 import logging
 import os
 import posixpath
+import re
 import socket
 import sys
 import tempfile
+import traceback
 from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass, replace
@@ -192,16 +194,18 @@ class Cluster:
                     raise ClusterError(refused)
                 count -= len(table)
                 yield from (made.as_py() for made in table["made"])
-        except (self._ray.exceptions.RayError, self._ray.data.exceptions.RayDataUserCodeException) as error:
+        except (self._ray.exceptions.RayError, self._ray.data.exceptions.ExecutionTimeoutError) as error:
             raise _broken(error) from error
         if count:
             raise ClusterError(f"the Ray cluster left out {count} results: run python ingest.py again")
 
 
 def _broken(error: Exception) -> ClusterError:
-    last = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+    lines = [" ".join(line.split()) for line in str(error).splitlines()]
+    causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
+    reason = next(iter(causes + lines), type(error).__name__)
     return ClusterError(
-        f"the Ray cluster gave up ({last.strip()}): see the logs in /tmp/ray; what was embedded stays for the next run"
+        f"the Ray cluster gave up ({reason}): see that every machine has the project, and the logs in /tmp/ray"
     )
 
 
@@ -310,8 +314,12 @@ def _results(task: _Task, make: Any) -> "pyarrow.Table":
     schema = pyarrow.schema([("made", pyarrow.large_binary()), ("refusal", pyarrow.string())])
     try:
         made = list(make(_tools(task)))
-    except PinciteError as error:
-        return pyarrow.table({"made": [None], "refusal": [f"{socket.gethostname()}: {error}"]}, schema)
+    except Exception as error:
+        reason = str(error)
+        if not isinstance(error, PinciteError):
+            traceback.print_exc()
+            reason = f"{type(error).__name__}: {reason}: see the log of the worker in /tmp/ray"
+        return pyarrow.table({"made": [None], "refusal": [f"{socket.gethostname()}: {reason}"]}, schema)
     return pyarrow.table({"made": made, "refusal": [None] * len(made)}, schema)
 
 
@@ -333,15 +341,14 @@ class _Tools:
         self._task = task
         self._files = embedding.find(task.model)
         self._tokenizer = Tokenizer(self._files.tokenizer)
-        self._folder = tempfile.TemporaryDirectory(prefix="pincite-")
         self._readers = Readers(task.limits, 1)
 
     def read(self, source: str, data: Any) -> _Outcome:
         """Read and cut a file of these bytes, by a process of its own and within the limits, as everywhere."""
-        path = Path(self._folder.name) / f"file{posixpath.splitext(source)[1]}"
-        path.write_bytes(data)
-        ((_, outcome),) = self._readers.read(path.parent, [path.name])
-        path.unlink()
+        with tempfile.TemporaryDirectory(prefix="pincite-") as folder:  # nobody else's to look into
+            path = Path(folder) / f"file{posixpath.splitext(source)[1]}"
+            path.write_bytes(data)
+            ((_, outcome),) = self._readers.read(path.parent, [path.name])
         if not isinstance(outcome, Document):
             return _Outcome.refused(source, outcome)
         document = with_language(replace(outcome, source=source))

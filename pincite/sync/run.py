@@ -122,6 +122,7 @@ class Run:
         sources = sorted([*difference.added, *difference.changed, *moved])
         inaccessible: dict[str, str] = {}
         unreadable: dict[str, str] = {}
+        self._progress("read", 0, len(sources))  # where workers must start first, the first file takes its time
         with closing(self._work.read(corpus, sources)) as outcomes:  # no reading process outlives a sync that stops
             for done, (source, outcome) in enumerate(outcomes):
                 self._progress("read", done, len(sources))
