@@ -1,16 +1,20 @@
 """Command: corpus → index. Takes in what is new and changed, forgets what is gone."""
 
 import json
+import re
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pincite import console
-from pincite.sync import Difference, Report, preview, sync
+from pincite.sync import Difference, Report, cluster, preview, sync
 
 _SHOWN = 10
+_ADDRESS = re.compile(r"auto|local|\S+:\d+|\w+://.*")
+"""Of a Ray cluster."""
 
 
 def ingest(
@@ -24,6 +28,13 @@ def ingest(
     move_corpus: Annotated[
         bool, typer.Option("--move-corpus", help="The corpus folder was moved: it is still the same.")
     ] = False,
+    ray: Annotated[
+        str | None,
+        typer.Option(
+            metavar="[ADDRESS]",
+            help="Have a Ray cluster read and embed: auto, HOST:PORT, or one of this machine alone.",
+        ),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
     """Bring the index up to date with a folder of documents."""
@@ -32,13 +43,15 @@ def ingest(
         difference = preview(settings, rebuild=rebuild, move_corpus=move_corpus)
         _print(difference.as_json() if as_json else _dry_text(difference))
     else:
-        with console.progress_bar() as progress:
+        machines = nullcontext() if ray is None else cluster.connected(settings, ray)
+        with machines as work, console.progress_bar() as progress:
             report = sync(
                 settings,
                 rebuild=rebuild,
                 allow_removals=allow_removals,
                 move_corpus=move_corpus,
                 progress=progress,
+                work=work,
             )
         difference = report.difference
         _print(report.as_json() if as_json else _text(report))
@@ -81,5 +94,15 @@ def _listed(what: str, lines: list[str]) -> list[str]:
     return [*shown, f"  {what} {rest} more, listed by python -m pincite doctor"] if rest > 0 else shown
 
 
+def _addressed(arguments: list[str]) -> list[str]:
+    """With the address that `--ray` alone stands for: an option's value cannot be left out otherwise."""
+    following = [*arguments[1:], ""]
+    return [
+        f"{argument}={cluster.LOCAL}" if argument == "--ray" and not _ADDRESS.fullmatch(after) else argument
+        for argument, after in zip(arguments, following, strict=True)
+    ]
+
+
 if __name__ == "__main__":
+    sys.argv = _addressed(sys.argv)
     console.run(ingest)

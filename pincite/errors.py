@@ -14,6 +14,7 @@
     ├── UploadRefused         a file is not taken into the corpus folder
     ├── QuestionError         nothing can be searched for with this question
     ├── ModelError            a model is missing, altered or does not fit
+    ├── ClusterError          the machines of a cluster are out of reach, unlike this one, or gave up
     └── StorageError          the index cannot be used
         ├── IndexMissing      there is none yet
         ├── IndexMismatch     built by other settings, another format or another corpus
@@ -85,6 +86,10 @@ class QuestionError(PinciteError):
 
 class ModelError(PinciteError):
     """A model is missing, altered or of a kind that cannot be used."""
+
+
+class ClusterError(PinciteError):
+    """A Ray cluster cannot be reached, has another version on a machine, or gave up."""
 
 
 class StorageError(PinciteError):

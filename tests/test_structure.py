@@ -66,6 +66,8 @@ ROOMS = {
     "starlette": ("api/",),
     "uvicorn": ("api/", "mcp/"),
     "prometheus_client": ("api/",),
+    "ray": ("sync/cluster.py",),
+    "pyarrow": ("sync/cluster.py",),
 }
 # The recipe of an index names the model, and a question whose index is damaged has it restored.
 KNOWN_TURNS: set[tuple[str, str]] = set()

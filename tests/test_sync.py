@@ -35,7 +35,7 @@ from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings, Sync
 from pincite.storage import Catalog, IndexFolder, SegmentReader, vectors
 from pincite.storage.generation import generation_numbers
-from pincite.sync import Difference, Report, preview, run, sync
+from pincite.sync import Difference, Report, preview, sync, work
 from pincite.types import Document, Passage
 
 
@@ -403,7 +403,7 @@ def test_what_a_file_held_at_reading_counts_and_not_what_it_held_at_looking(
 ) -> None:
     write(settings.corpus, notes(2))
     with monkeypatch.context() as patch:
-        patch.setattr(run, "Readers", before_reading(lambda: (settings.corpus / "00.md").write_text(note(77))))
+        patch.setattr(work, "Readers", before_reading(lambda: (settings.corpus / "00.md").write_text(note(77))))
         sync(settings, embedder=watched)
     assert documents(settings)["00.md"].text == note(77)
     assert told(sync(settings, embedder=watched)) == report(
@@ -418,7 +418,7 @@ def test_a_file_that_vanishes_between_looking_and_reading_stays_as_it_was_until_
     sync(settings, embedder=watched)
     (settings.corpus / "00.md").write_text(note(9))
     with monkeypatch.context() as patch:
-        patch.setattr(run, "Readers", before_reading(lambda: (settings.corpus / "00.md").unlink()))
+        patch.setattr(work, "Readers", before_reading(lambda: (settings.corpus / "00.md").unlink()))
         assert told(sync(settings, embedder=watched)) == report(
             unchanged=2,
             skipped={"00.md": "cannot be opened (No such file or directory); the indexed version stays"},

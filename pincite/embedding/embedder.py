@@ -168,10 +168,13 @@ def _unit(vector: np.ndarray) -> np.ndarray:
     return vector / max(float(np.linalg.norm(vector)), 1e-12)
 
 
-def open_embedder(files: ModelFiles, engine: Literal["auto", "openvino", "pytorch"] = "auto") -> Embedder:
+def open_embedder(
+    files: ModelFiles, engine: Literal["auto", "openvino", "pytorch"] = "auto", streams: int | None = None
+) -> Embedder:
     """The embedder for a model. `auto` takes PyTorch where there is a GPU, else OpenVINO.
 
-    OpenVINO is checked against PyTorch once; where it disagrees, PyTorch is used with a warning.
+    OpenVINO is checked against PyTorch once; where it disagrees, PyTorch is used with a warning. It runs `streams`
+    batches at once, as many as cores where it is not said.
     """
     if engine == "pytorch" or (engine == "auto" and _has_gpu()):
         reference = _pytorch(files)
@@ -179,7 +182,7 @@ def open_embedder(files: ModelFiles, engine: Literal["auto", "openvino", "pytorc
             return Embedder(files, reference)
     from pincite.embedding.openvino import open_engine
 
-    if (converted := open_engine(files)) is not None:
+    if (converted := open_engine(files, streams)) is not None:
         return Embedder(files, converted)
     if engine == "openvino":
         raise ModelError(f'{files.name}: OpenVINO disagrees with the original: set model.engine = "pytorch"')

@@ -31,8 +31,10 @@ class OpenVinoEngine(Engine):
 
     name = "openvino"
 
-    def __init__(self, model: Path) -> None:
+    def __init__(self, model: Path, streams: int | None = None) -> None:
+        """`streams`: requests that run at once, as many as cores where it is not said."""
         self._model = model
+        self._streams = streams or cores()
         self._compiled = self._compile()
         self._idle: list[Any] = []
         """Requests for one batch that nobody uses."""
@@ -47,8 +49,8 @@ class OpenVinoEngine(Engine):
             "CPU",
             {
                 "INFERENCE_PRECISION_HINT": floating_point(core),
-                "NUM_STREAMS": cores(),
-                "INFERENCE_NUM_THREADS": cores(),
+                "NUM_STREAMS": self._streams,
+                "INFERENCE_NUM_THREADS": self._streams,
                 "ENABLE_CPU_PINNING": False,
                 "CACHE_DIR": str(self._model.parent / "compiled"),
             },
@@ -59,7 +61,9 @@ class OpenVinoEngine(Engine):
         idle: list[Any] = []
         running: deque[tuple[Batch, Any]] = deque()
         for batch in batches:
-            if len(running) == 2 * cores() + 1:  # more than streams: none waits while the next texts are tokenised
+            if (
+                len(running) == 2 * self._streams + 1
+            ):  # more than streams: none waits while the next texts are tokenised
                 yield from self._finish(running, idle)
             request = idle.pop() if idle else self._compiled.create_infer_request()
             _start(request, batch)
@@ -99,7 +103,7 @@ def _start(request: Any, batch: Batch) -> None:
     request.start_async({"input_ids": ids, "attention_mask": mask})
 
 
-def open_engine(files: ModelFiles) -> OpenVinoEngine | None:
+def open_engine(files: ModelFiles, streams: int | None = None) -> OpenVinoEngine | None:
     """The engine of a model, converted on first use; None where OpenVINO disagrees with the original.
 
     `agreement.json` in the cache folder holds what the comparison found. What cannot be read there is
@@ -107,11 +111,11 @@ def open_engine(files: ModelFiles) -> OpenVinoEngine | None:
     """
     folder = folder_of(files)
     try:
-        return _open(files, folder)
+        return _open(files, folder, streams)
     except (RuntimeError, ValueError, KeyError):
         shutil.rmtree(folder, ignore_errors=True)
     try:
-        return _open(files, folder)
+        return _open(files, folder, streams)
     except RuntimeError as error:
         reason = str(error).strip().splitlines()[-1]
         raise ModelError(f'{files.name}: OpenVINO cannot run it ({reason}): set model.engine = "pytorch"') from error
@@ -123,11 +127,11 @@ def folder_of(files: ModelFiles, variant: str = "") -> Path:
     return cache_folder() / "openvino" / (f"{name}-{variant}" if variant else name)
 
 
-def _open(files: ModelFiles, folder: Path) -> OpenVinoEngine | None:
+def _open(files: ModelFiles, folder: Path, streams: int | None) -> OpenVinoEngine | None:
     if not (folder / "agreement.json").is_file():
         _convert(files, folder)
     agreement = json.loads((folder / "agreement.json").read_text(encoding="utf-8"))
-    return OpenVinoEngine(folder / "model.xml") if agreement["agrees"] else None
+    return OpenVinoEngine(folder / "model.xml", streams) if agreement["agrees"] else None
 
 
 def _convert(files: ModelFiles, folder: Path) -> None:

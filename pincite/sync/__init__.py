@@ -21,6 +21,7 @@ from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, gen
 from pincite.storage.catalog import FILE, FORMAT, exists, peek
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
+from pincite.sync.work import Work
 from pincite.types import Document, Progress
 
 __all__ = ["Difference", "Package", "Report", "preview", "restore", "sync", "sync_collection"]
@@ -63,13 +64,15 @@ def sync(
     move_corpus: bool = False,
     progress: Progress | None = None,
     embedder: Embedder | None = None,
+    work: Work | None = None,
 ) -> Report:
     """Make the index hold what the corpus folder holds.
 
     `rebuild` reads and cuts every document again, with the present settings; vectors that are
     still right are kept. Whatever goes wrong or is killed, the index is the old one or the new one.
     `progress` is told the stages `compare`, `read`, `embed` and `commit`, and may stop it in any of them:
-    the index is the old one then, and what was embedded stays for the next run.
+    the index is the old one then, and what was embedded stays for the next run. `work` is who reads, cuts and
+    embeds, if not this process.
 
     Raises `SyncCancelled`, `CorpusError`, `MostRemoved`, `IndexMismatch`, `IndexBusy`, `IndexDamaged`.
     """
@@ -93,7 +96,7 @@ def sync(
             difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
             known = catalog.counts()["documents"]
             _guard(difference, known, corpus, allow_removals)
-            run = Run(settings, index, catalog, staged, recipe, embedder, progress)
+            run = Run(settings, index, catalog, staged, recipe, embedder, progress, work)
             difference = run.read(difference, corpus, anew=rebuild)
             _guard(difference, known, corpus, allow_removals)  # what turned out to hold no text is gone too
             embedded = run.apply(difference, anew=rebuild)

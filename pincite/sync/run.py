@@ -1,9 +1,10 @@
 """One run of a writer: from a difference to a committed generation."""
 
 import hashlib
-from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
+from functools import partial
 from itertools import chain, islice
 from pathlib import Path
 
@@ -11,10 +12,7 @@ import numpy as np
 
 from pincite import embedding
 from pincite.embedding import Embedder
-from pincite.errors import Inaccessible, Unreadable
-from pincite.passages import cut
-from pincite.reading.language import detect
-from pincite.reading.pool import Readers
+from pincite.errors import Inaccessible
 from pincite.settings import Settings
 from pincite.storage import (
     Catalog,
@@ -25,14 +23,13 @@ from pincite.storage import (
     NewDocument,
     NewPassage,
     Recipe,
-    Record,
     SegmentReader,
     SegmentWriter,
     generation,
     vectors,
 )
-from pincite.sync import precision
 from pincite.sync.difference import Difference, attempt
+from pincite.sync.work import Cut, Here, Work
 from pincite.types import Document, Passage, Progress
 
 _BATCH = 256
@@ -55,8 +52,9 @@ class Run:
         recipe: Recipe,
         embedder: Embedder | None = None,
         progress: Progress | None = None,
+        work: Work | None = None,
     ) -> None:
-        """`staged` takes what is read until it is committed.
+        """`staged` takes what is read until it is committed. Without `work` this process does it all.
 
         `progress` is told the stages `read`, `embed` and `commit`, never after the commit.
         """
@@ -65,7 +63,8 @@ class Run:
         self._catalog = catalog
         self._staged = staged
         self._recipe = recipe
-        self._embedder = embedder
+        self._here = Here(settings, catalog, recipe, embedder)
+        self._work = work or self._here
         self._progress = progress or (lambda _stage, _done, _total: None)
         self._ids = range(0)
         """Reserved passage ids that are still free."""
@@ -123,13 +122,13 @@ class Run:
         sources = sorted([*difference.added, *difference.changed, *moved])
         inaccessible: dict[str, str] = {}
         unreadable: dict[str, str] = {}
-        with closing(self._outcomes(corpus, sources)) as outcomes:  # no reading process outlives a sync that stops
+        self._progress("read", 0, len(sources))  # where workers must start first, the first file takes its time
+        with closing(self._work.read(corpus, sources)) as outcomes:  # no reading process outlives a sync that stops
             for done, (source, outcome) in enumerate(outcomes):
                 self._progress("read", done, len(sources))
-                if isinstance(outcome, Document):
+                if isinstance(outcome, Cut):
                     # The bytes that were read may be newer than those that were compared.
-                    state = replace(difference.states[source], sha256=outcome.sha256)
-                    self.stage(_with_language(outcome), state)
+                    self._stage(outcome, replace(difference.states[source], sha256=outcome.document.sha256))
                 else:
                     (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
         self._progress("read", len(sources), len(sources))
@@ -153,29 +152,17 @@ class Run:
             states={s: at for s, at in difference.states.items() if s not in failed or s in named_again},
         )
 
-    def _outcomes(
-        self, corpus: Path, sources: Sequence[str]
-    ) -> Generator[tuple[str, Document | Unreadable], None, None]:
-        """What became of each file, in the order of `sources`: while one is cut, others are read."""
-        early: dict[str, Document | Unreadable] = {}
-        waiting = iter(sources)
-        expected = next(waiting, None)
-        with Readers(self._settings.sync) as readers:
-            for source, outcome in readers.read(corpus, sources):
-                early[source] = outcome
-                while expected in early:
-                    yield expected, early.pop(expected)
-                    expected = next(waiting, None)
-
     def _attempted(self, state: FileState) -> FileState:
         return replace(state, reader=attempt(state.reader, self._settings.sync))
 
     def stage(self, document: Document, state: FileState) -> None:
         """Cut a document into passages, ready to be committed. Within `writing` of what is staged."""
-        passages = cut(document, self._model().tokenizer.count, self._settings.passages.tokens)
-        ids = self._new_ids(len(passages))
-        new = [NewPassage(id_, passage, self._key(passage)) for id_, passage in zip(ids, passages, strict=True)]
-        self._staged.put_document(NewDocument(document, state, new))
+        self._stage(self._here.cut(document), state)
+
+    def _stage(self, made: Cut, state: FileState) -> None:
+        ids = self._new_ids(len(made.passages))
+        new = [NewPassage(id_, passage, self._key(passage)) for id_, passage in zip(ids, made.passages, strict=True)]
+        self._staged.put_document(NewDocument(made.document, state, new))
 
     def _new_ids(self, count: int) -> range:
         """Passage ids that nobody else gets. Reserved by the block, for each reservation is a commit."""
@@ -195,12 +182,6 @@ class Run:
         return hashlib.sha256("\0".join(parts).encode("utf-8")).digest()
 
     # Embedding
-
-    def _model(self) -> Embedder:
-        if self._embedder is None:
-            files = embedding.find(self._settings.model.name)
-            self._embedder = embedding.open_embedder(files, self._settings.model.engine)
-        return self._embedder
 
     def _unembedded(self, gone: Sequence[str], *, everything: bool) -> dict[bytes, int]:
         """Keys without a sound record, each with the first passage that has it: of what is staged, and with
@@ -240,22 +221,19 @@ class Run:
             return 0
         keys = list(missing)
         self._progress("embed", 0, len(keys))
-        embedder = precision.embedder(self._model(), self._catalog, self._recipe, self._passages(missing.values()))
-        embedded = embedder.embed_passages(self._passages(missing.values()))
         writer = SegmentWriter(self._index.vectors, self._catalog.committed_ends())
         done = 0
         try:
-            while batch := list(islice(embedded, _BATCH)):
-                placed = [
-                    (keys[number], writer.append(Record(keys[number], made.vector, made.tokens, made.sentences)))
-                    for number, made in batch
-                ]
-                writer.flush()
-                with self._catalog.writing():
-                    self._catalog.put_vectors(placed)
-                    self._vacate(sum(location.length for _, location in placed))  # until a passage is there for each
-                done += len(batch)
-                self._progress("embed", done, len(keys))
+            with closing(self._work.embed(keys, partial(self._passages, missing.values()))) as records:
+                while batch := list(islice(records, _BATCH)):
+                    placed = [(record.key, writer.append(record)) for record in batch]
+                    writer.flush()
+                    with self._catalog.writing():
+                        self._catalog.put_vectors(placed)
+                        # Until a passage is there for each.
+                        self._vacate(sum(location.length for _, location in placed))
+                    done += len(batch)
+                    self._progress("embed", done, len(keys))
         finally:
             writer.close()
         return len(keys)
@@ -351,8 +329,3 @@ class Run:
         finally:
             reader.close()
             writer.close()
-
-
-def _with_language(document: Document) -> Document:
-    """Told here and not where files are read: what tells it takes longer to load than most files to read."""
-    return replace(document, coverage=replace(document.coverage, language=detect(document.text)))
