@@ -78,11 +78,11 @@ class ClusterSnapshot:
     def nearest(self, vector: np.ndarray, count: int, selection: Selection) -> list[int]:
         """Ids by cosine, the nearest first, `MOST` at most.
 
-        A graph of neighbours may miss most of the few that filters leave, so where not enough are found, all that
-        are left are looked at.
+        A graph of neighbours may miss some of those that filters leave, so where not enough are found, all that are
+        left are looked at.
         """
         found = self._search("vector", vector, count, selection)
-        if len(found) == min(count, MOST, self.contents.passages) or not selection.filters:
+        if len(found) == min(count, MOST, self.contents.passages):
             return found
         asked = expression(self._generation, selection.filters)
         left = self._cluster.few(self.contents.collection, asked, ["id", "vector"])
