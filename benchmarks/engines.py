@@ -16,37 +16,35 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from ir_measures import R, nDCG
+
 from benchmarks.machine import conditions, measured
 from benchmarks.milvus_lite import serving
-from pincite.evaluation import Collection, draw, evaluate
-from pincite.evaluation.evaluator import Evaluation
+from pincite.evaluation import Collection, draw
 from pincite.evaluation.index import open_index
 from pincite.evaluation.judgements import JudgedQuery
+from pincite.evaluation.measures import ranking_measures
+from pincite.evaluation.runs import DEPTH
 from pincite.query import plain
 from pincite.search import Searcher
 from pincite.settings import Engine, Settings
 from pincite.sync import sync_collection
-from pincite.types import Hit
+from pincite.types import Answer
 
 TOP = 10
 VERSIONS = ("faiss-cpu", "milvus-lite", "numpy", "pymilvus", "tantivy")
 
 
-def tops(searcher: Searcher, queries: Sequence[JudgedQuery]) -> list[tuple[Hit, ...]]:
-    """The best hits of each question."""
-    return [searcher.search(plain(query.question), TOP).hits for query in queries]
+def ask(searcher: Searcher, queries: Sequence[JudgedQuery]) -> list[Answer]:
+    """What each question gets, as deep as an evaluation looks."""
+    return [searcher.search(plain(query.question), DEPTH) for query in queries]
 
 
-def agreement(ones: Sequence[tuple[Hit, ...]], others: Sequence[tuple[Hit, ...]]) -> dict[str, float]:
+def agreement(ones: Sequence[Answer], others: Sequence[Answer]) -> dict[str, float]:
     """How alike the answers are."""
-    pairs = [([h.citation for h in one], [h.citation for h in other]) for one, other in zip(ones, others, strict=True)]
-    common = [
-        (a.features, b.features)
-        for one, other in zip(ones, others, strict=True)
-        for a in one
-        for b in other
-        if a.citation == b.citation
-    ]
+    tops = [(one.hits[:TOP], other.hits[:TOP]) for one, other in zip(ones, others, strict=True)]
+    pairs = [([hit.citation for hit in one], [hit.citation for hit in other]) for one, other in tops]
+    common = [(a.features, b.features) for one, other in tops for a in one for b in other if a.citation == b.citation]
     return {
         "top tens the same, in order": statistics.fmean(one == other for one, other in pairs),
         "top tens of the same passages": statistics.fmean(set(one) == set(other) for one, other in pairs),
@@ -57,13 +55,17 @@ def agreement(ones: Sequence[tuple[Hit, ...]], others: Sequence[tuple[Hit, ...]]
     }
 
 
-def figures(found: Evaluation) -> dict[str, Any]:
-    """What one engine came to."""
-    table = found.as_json()
+def figures(queries: Sequence[JudgedQuery], answers: Sequence[Answer]) -> dict[str, Any]:
+    """What one engine came to: each document stands where its best passage does, as `evaluate.py` has it."""
+    run = {
+        query.id: list(dict.fromkeys(place.source for hit in answer.hits for place in (hit.passage, *hit.also)))
+        for query, answer in zip(queries, answers, strict=True)
+    }
+    found = ranking_measures([nDCG @ 10, R @ 100], {query.id: query.grades for query in queries}, run)
+    times = sorted(answer.milliseconds for answer in answers)
     return {
-        "nDCG@10": table["measures"]["nDCG@10"],
-        "R@100": table["measures"]["R@100"],
-        "milliseconds": table["milliseconds"],
+        **{name: statistics.fmean(of[name] for of in found.values()) for name in ("nDCG@10", "R@100")},
+        "milliseconds": {"median": statistics.median(times), "95th percentile": times[int(0.95 * (len(times) - 1))]},
     }
 
 
@@ -89,8 +91,8 @@ def main() -> None:
         cluster = Searcher(settings, folder.embedder)
         with cluster.index.snapshot() as snapshot:
             contents = snapshot.contents
-        found = {name: figures(evaluate(one, queries, "pincite")) for name, one in _both(folder, cluster)}
-        alike = agreement(tops(folder, queries), tops(cluster, queries))
+        answers = {"folder": ask(folder, queries), "milvus": ask(cluster, queries)}
+    found = {name: figures(queries, of) for name, of in answers.items()}
     table = {
         **conditions(VERSIONS),
         "collection": collection.name,
@@ -101,16 +103,12 @@ def main() -> None:
         "publishing_seconds": round(publishing.seconds, 1),
         "engines": found,
         "difference of nDCG@10": abs(found["folder"]["nDCG@10"] - found["milvus"]["nDCG@10"]),
-        **alike,
+        **agreement(*answers.values()),
     }
     text = json.dumps(table, indent=1, ensure_ascii=False)
     print(text)
     if given.json:
         given.json.write_text(f"{text}\n", encoding="utf-8")
-
-
-def _both(folder: Searcher, cluster: Searcher) -> list[tuple[str, Searcher]]:
-    return [("folder", folder), ("milvus", cluster)]
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ find_python() {
 
 python=.venv/bin/python
 stamp=.venv/installed
-extras="requirements-api.txt requirements-datasets.txt requirements-int8.txt requirements-integrations.txt requirements-mcp.txt"
+extras="requirements-api.txt requirements-cluster.txt requirements-datasets.txt requirements-int8.txt requirements-integrations.txt requirements-mcp.txt"
 sum_with() { cat requirements.txt $extras "$1" | cksum; }
 wanted=$(sum_with "$requirements")
 

@@ -1,5 +1,6 @@
 """Over a real connection to a server that speaks Milvus' protocol, everything is as it is over the index folder."""
 
+import html
 import itertools
 import os
 import shutil
@@ -14,6 +15,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import streamlit as st
+from streamlit.testing.v1 import AppTest
 
 from benchmarks import milvus_lite
 from pincite.doctor import examine
@@ -31,6 +34,7 @@ from pincite.storage.milvus.expression import alive
 from pincite.sync import sync
 from pincite.types import Answer
 from pincite.why import explain
+from tests.api_server import answering
 
 ROOT = Path(__file__).parents[1]
 QUESTIONS = [
@@ -199,16 +203,18 @@ def test_all_is_as_it_should_be(published: Settings) -> None:
 def test_the_command_line_and_another_machine_need_nothing_but_the_settings(
     published: Settings, folder: Searcher, tmp_path: Path
 ) -> None:
-    engine = published.engine
-    (tmp_path / "pincite.toml").write_text(
-        f'index = "elsewhere"\n[engine]\nurl = "{engine.url}"\nname = "{engine.name}"\n', encoding="utf-8"
-    )
+    name_engine(tmp_path, published)
     first = folder.search(QUESTIONS[0]).hits[0].citation
     assert f"1. {first} " in pincite(tmp_path, "search", QUESTIONS[0], "-k", "1")
     told = pincite(tmp_path, "why", QUESTIONS[0], "--expected", "ketamine/low-dose-ketamine.md:4763-5112")
     assert f"first is {first}\n" in told
     assert pincite(tmp_path, "doctor") == "pincite: elsewhere: no index here: run python ingest.py\n"
     assert not (tmp_path / "elsewhere").exists()
+
+
+def name_engine(folder: Path, settings: Settings, index: str | Path = "elsewhere") -> None:
+    engine = f'[engine]\nurl = "{settings.engine.url}"\nname = "{settings.engine.name}"\n'
+    (folder / "pincite.toml").write_text(f"index = '{index}'\ncorpus = '{settings.corpus}'\n{engine}", encoding="utf-8")
 
 
 def pincite(folder: Path, *command: str) -> str:
@@ -220,6 +226,21 @@ def pincite(folder: Path, *command: str) -> str:
         text=True,
     )
     return done.stdout + done.stderr
+
+
+def test_the_page_shows_the_same(
+    published: Settings, folder: Searcher, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    name_engine(tmp_path, published, published.index)
+    monkeypatch.chdir(tmp_path)
+    st.cache_resource.clear()
+    page = AppTest.from_file(str(ROOT / "app.py"), default_timeout=60).run()
+    page.text_input(key="q").set_value(QUESTIONS[0]).run()
+    st.cache_resource.clear()
+    assert not page.exception
+    shown = " ".join(element.proto.body for element in page.get("html"))
+    assert html.escape(folder.search(QUESTIONS[0]).hits[0].citation) in shown
+    assert "<mark>" in shown
 
 
 def test_what_needs_documents_says_where_they_are(published: Settings, embedder: Embedder, tmp_path: Path) -> None:
@@ -317,6 +338,44 @@ def test_a_lost_collection_is_published_again(settings: Settings, url: str, embe
     assert sync(there, embedder=embedder).embedded == 0
     assert_whole(there)
     assert len(Searcher(there, embedder).search("high water").hits) == 1
+
+
+def test_an_older_copy_of_the_folder_publishes_all_of_it(settings: Settings, url: str, embedder: Embedder) -> None:
+    there = on(url, settings)
+    for number in range(3):
+        put(settings, f"{number}.md", f"The lighthouse number {number} is painted red.")
+    sync(there, embedder=embedder)
+    copy = settings.index.with_name("copy")
+    shutil.copytree(settings.index, copy)
+    for colour in ("green", "blue"):
+        put(settings, "0.md", f"The lighthouse number 0 is painted {colour}.")
+        sync(there, embedder=embedder)
+    shutil.rmtree(settings.index)
+    copy.rename(settings.index)
+    (settings.corpus / "2.md").unlink()
+    sync(there, embedder=embedder)
+    assert_whole(there)
+    assert {hit.passage.text.split()[-1] for hit in Searcher(there, embedder).search("lighthouse").hits} == {
+        "blue.",
+        "red.",
+    }
+
+
+def test_a_server_on_another_machine_answers_from_the_cluster_alone(
+    published: Settings, folder: Searcher, tmp_path: Path
+) -> None:
+    name_engine(tmp_path, published)
+    with answering(tmp_path) as server:
+        assert server.get("/health").table == {"status": "ok"}
+        hits = server.post("/v1/search", {"question": QUESTIONS[0]}).table["hits"]
+        assert [hit["citation"] for hit in hits] == [hit.citation for hit in folder.search(QUESTIONS[0]).hits]
+        refused = server.get("/v1/passage", source=hits[0]["source"], start=0, end=9)
+        assert refused.detail.endswith("elsewhere: the documents are on the machine that syncs: ask there")
+
+
+def test_nobody_who_names_no_engine_loads_its_client() -> None:
+    code = "import sys, pincite.search, pincite.sync, pincite.doctor, pincite.why; print('pymilvus' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True).stdout == "False\n"
 
 
 CRASH = """

@@ -66,7 +66,11 @@ class Reader(Protocol):
         """Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`, or `DerivedDamaged` to be built again."""
 
     def catalog(self) -> AbstractContextManager[Catalog]:
-        """One state of the catalog alone. Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`."""
+        """One state of the catalog alone. Raises `IndexMissing`, also where it is on another machine, `IndexMismatch`,
+        `IndexDamaged`."""
+
+    def generation(self) -> int:
+        """The one that is read; 0 where there is none. Raises `StorageError`."""
 
 
 class Writer(Protocol):

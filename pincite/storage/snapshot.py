@@ -166,6 +166,11 @@ class IndexReader:
             raise
         self._idle.append(catalog)
 
+    def generation(self) -> int:
+        """The current one; 0 where there is none. Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`."""
+        with self.catalog() as catalog:
+            return catalog.generation
+
     def _connected(self) -> Catalog:
         """A connection that nobody uses; a catalog that has been replaced is connected to anew."""
         while self._idle:

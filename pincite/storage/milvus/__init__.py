@@ -1,9 +1,10 @@
 """The engine on a cluster: Milvus.
 
-    NAME__state                     one row: which generation is read, and where
-    NAME__4_53aa51172d14_12         passages; named for format, model and the generation that it was begun with
-    NAME__4_53aa51172d14_12_terms   how many passages hold each term
-    NAME                            alias of the passages, for Milvus' own tools
+    NAME__state                              one row: which generation is read, and where
+    NAME__4_53aa51172d14_12_9c1f20ab         passages; named for format, model and the generation that began it
+    NAME__4_53aa51172d14_12_9c1f20ab_terms   how many passages hold each term
+    NAME                                     alias of the passages, for Milvus' own tools; readers go by the state,
+                                             for an alias and a row cannot be moved at once
 
 Every row carries the generation in which it was born and the one in which it died. A reader reads the state once and
 asks for what is alive in that generation, so a sync writes what changed beside what is read, and the one row of the

@@ -130,8 +130,8 @@ class Cluster:
             ("endings", DataType.ARRAY, {**pieces, "max_length": 1024}),
             ("titled", DataType.VARCHAR, {**text, "enable_match": True}),
             ("modified", DataType.INT64, {}),
-            ("passage", DataType.ARRAY, pieces),
-            ("record", DataType.ARRAY, pieces),
+            ("passage", DataType.ARRAY, {**pieces, "mmap_enabled": True}),  # read for candidates alone
+            ("record", DataType.ARRAY, {**pieces, "mmap_enabled": True}),
         ]
         function = Function(
             name="bm25", function_type=FunctionType.BM25, input_field_names=["words"], output_field_names=["by_words"]

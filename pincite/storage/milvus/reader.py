@@ -28,10 +28,10 @@ class ClusterSnapshot:
 
     is_large = True
 
-    def __init__(self, cluster: Cluster, published: Published, index: IndexReader, held: ExitStack) -> None:
+    def __init__(self, cluster: Cluster, published: Published, reader: "ClusterReader", held: ExitStack) -> None:
         self.contents = published
         self._cluster = cluster
-        self._index = index
+        self._reader = reader
         self._held = held
         self._catalog: Catalog | None = None
         self._rows: dict[int, Row] = {}
@@ -45,14 +45,11 @@ class ClusterSnapshot:
     def catalog(self) -> Catalog:
         """The documents, where they are on this machine. Raises `IndexMissing`, `IndexOutrun`."""
         if self._catalog is None:
-            folder = self._index.folder.path
-            if not exists(folder):
-                raise IndexMissing(f"{folder}: the documents are on the machine that syncs: ask there")
-            catalog = self._held.enter_context(self._index.catalog())
+            catalog = self._held.enter_context(self._reader.catalog())
             if catalog.generation != self._generation:
                 raise IndexOutrun(
-                    f"{folder}: is at generation {catalog.generation}, the cluster at {self._generation}: wait for the"
-                    " sync that runs, or run python ingest.py"
+                    f"{catalog.path}: is at generation {catalog.generation}, the cluster at {self._generation}: wait"
+                    " for the sync that runs, or run python ingest.py"
                 )
             self._catalog = catalog
         return self._catalog
@@ -152,7 +149,7 @@ class ClusterReader:
         published = self._published(cluster)
         try:
             with ExitStack() as held:
-                yield ClusterSnapshot(cluster, published, self._index, held)
+                yield ClusterSnapshot(cluster, published, self, held)
         except StorageError:
             self._check(cluster, published)  # then that is why
             raise
@@ -163,8 +160,19 @@ class ClusterReader:
     @contextmanager
     def catalog(self) -> Iterator[Catalog]:
         """One state of the catalog on this machine. Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`."""
+        self._look_for_documents()
         with self._index.catalog() as catalog:
             yield catalog
+
+    def generation(self) -> int:
+        """The one that is read; 0 where there is none."""
+        published = self._cluster().published()
+        return published.generation if published else 0
+
+    def _look_for_documents(self) -> None:
+        folder = self._settings.index
+        if not exists(folder):
+            raise IndexMissing(f"{folder}: the documents are on the machine that syncs: ask there")
 
     def _cluster(self) -> Cluster:
         with self._lock:

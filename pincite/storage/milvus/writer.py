@@ -60,6 +60,8 @@ class ClusterWriter:
         if own is None or not self._cluster.holds(own.collection, own.terms):
             return
         begun = there.generation if there and there.collection == own.collection else 0
+        if begun > own.generation:  # the catalog was restored from a copy, or another copy of it has published
+            return
         known = f"born <= {begun} or born == {own.generation}"
         for collection, fields in ((own.collection, rows.WHOLE), (own.terms, _TERMS)):
             self._cluster.delete(collection, f"not ({known})")
@@ -138,7 +140,9 @@ class ClusterWriter:
     # What is written
 
     def _new_collection(self, number: int) -> str:
-        name = self._cluster.name(f"{self._recipe.format}_{self._recipe.weights_sha256[:12]}_{number}")
+        """Of a name that no other copy of the catalog will give."""
+        made = f"{number}_{secrets.token_hex(4)}"
+        name = self._cluster.name(f"{self._recipe.format}_{self._recipe.weights_sha256[:12]}_{made}")
         self._cluster.create_terms(f"{name}_terms")
         return name
 
