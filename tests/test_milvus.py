@@ -508,6 +508,17 @@ def test_another_corpus_is_not_written_over(settings: Settings, url: str, embedd
     assert_whole(moved)
 
 
+def test_another_name_is_another_index(settings: Settings, url: str, embedder: Embedder) -> None:
+    there = on(url, settings)
+    put(settings, "tides.md", "High water comes every twelve hours.")
+    sync(there, embedder=embedder)
+    renamed = on(url, settings)
+    assert sync(renamed, embedder=embedder).embedded == 0
+    assert_whole(renamed)
+    assert state(renamed)[1].collection != state(there)[1].collection
+    assert len(Searcher(there, embedder).search("high water").hits) == 1
+
+
 def test_another_recipe_is_refused(settings: Settings, url: str, embedder: Embedder) -> None:
     there = on(url, settings)
     put(settings, "tides.md", "High water comes every twelve hours.")

@@ -48,11 +48,12 @@ class ClusterWriter:
             )
 
     def _committed(self) -> Published | None:
-        """The state that the catalog's last commit prepared; None where that was no state of this engine."""
+        """The state that the catalog's last commit prepared; None where that was no state of this engine and name."""
         try:
-            return Published.model_validate_json(self._catalog.meta(PUBLISHED))
+            found = Published.model_validate_json(self._catalog.meta(PUBLISHED))
         except ValidationError:
             return None
+        return found if found.collection.startswith(self._cluster.name("")) else None
 
     def settle(self) -> None:
         """Take back what a run wrote that died before its commit; publish what one committed that died after it."""
