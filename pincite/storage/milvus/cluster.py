@@ -178,9 +178,10 @@ class Cluster:
             parameters.add_index(field_name="nothing", index_type="FLAT", metric_type="IP")
         with self.named():
             self._client.drop_collection(name, timeout=_SECONDS)
-            self._client.create_collection(
-                name, schema=schema, index_params=parameters, consistency_level="Strong", timeout=_SECONDS
-            )
+            self._client.create_collection(name, schema=schema, consistency_level="Strong", timeout=_SECONDS)
+            # Nothing is there yet to build them from, and the client would look for that every half second.
+            self._client.create_index(name, parameters, sync=False, timeout=_SECONDS)
+            self._client.load_collection(name, timeout=_SECONDS)
 
     def holds(self, *collections: str) -> bool:
         """Whether all of these are there."""
