@@ -291,7 +291,7 @@ def _record(found: Evaluation, own: JudgementSet, searcher: Searcher) -> None:
     if own.name == "file" or settings.index.resolve() != console.settings().index.resolve():
         return
     with searcher.index.snapshot() as snapshot:
-        measured = records.Measured.of(snapshot.generation.manifest)
+        measured = records.Measured.of(snapshot.contents)
     try:
         records.keep(records.Record.of(found, own, measured, settings), settings.judgments / records.FOLDER)
     except OutputError as error:  # what was measured is told all the same

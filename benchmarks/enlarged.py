@@ -54,6 +54,7 @@ from pincite.storage import (
     vectors,
 )
 from pincite.storage.catalog import exists
+from pincite.storage.generation import FolderWriter
 from pincite.storage.parts import Part, Stretch
 from pincite.sync.difference import Difference
 from pincite.sync.run import Run
@@ -288,7 +289,8 @@ def _change(index: IndexFolder, catalog: Catalog, collection: Collection, settin
     removed = sorted({one.source for at in places for one in catalog.all_passages(at, at + changed)})
     embedder = embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
     with staging(index.path) as staged:
-        run = Run(settings, index, catalog, staged, Recipe.of(settings), embedder)
+        recipe = Recipe.of(settings)
+        run = Run(settings, index, catalog, staged, recipe, FolderWriter(index, catalog, recipe), embedder)
         with staged.writing():
             for given in islice(collection.documents(), changed):
                 turned = ". ".join(reversed(given.text.split(". ")))

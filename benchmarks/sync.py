@@ -35,6 +35,7 @@ from pincite.storage import (
     Recipe,
     Record,
     SegmentWriter,
+    open_writer,
     staging,
 )
 from pincite.storage.catalog import create, peek
@@ -59,7 +60,9 @@ def build(settings: Settings, count: int, a_file: int, embedder: embedding.Embed
             with staged.writing():
                 for new in _documents(settings, count // a_file, a_file, real, made, index, catalog):
                     staged.put_document(new)
-            Run(settings, index, catalog, staged, Recipe.of(settings), embedder).apply(Difference(), anew=True)
+            recipe = Recipe.of(settings)
+            engine = open_writer(settings, catalog, recipe)
+            Run(settings, index, catalog, staged, recipe, engine, embedder).apply(Difference(), anew=True)
 
 
 def _documents(

@@ -1,6 +1,6 @@
 """Hop 5: question → the passages that may answer it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from itertools import chain
 from typing import NamedTuple
 
@@ -52,10 +52,7 @@ class Pool:
         self._embedder = embedder
         self._selection = selection
         self._told = told
-        self.statistics = TermStatistics(
-            snapshot.generation.manifest.passages,
-            {term: snapshot.generation.lexical.frequency(term) for term in query.terms},
-        )
+        self.statistics = TermStatistics(snapshot.contents.passages, snapshot.frequencies(query.terms))
         self._passages: dict[int, StoredPassage] = {}
         self._read: set[bytes] = set()
         self._batches: list[_Batch] = []
@@ -64,8 +61,8 @@ class Pool:
 
     def by_words(self, count: int) -> list[int]:
         """Ids of the `count` best by BM25, the best first."""
-        words, allowed = self._snapshot.generation.lexical, self._selection.allowed
-        return self._best(count, lambda most: words.search(self._query.terms, most, allowed), "words")
+        words = self._query.terms
+        return self._best(count, lambda most: self._snapshot.best(words, most, self._selection), "words")
 
     def by_vector(self, vector: np.ndarray, count: int, nearest: list[int] | None = None) -> list[int]:
         """Ids of the `count` nearest, the nearest first; `nearest`: what `self.nearest` gave for as many."""
@@ -73,7 +70,7 @@ class Pool:
 
     def nearest(self, vector: np.ndarray, count: int) -> list[int]:
         """The same without a look at the passages, whatever is done with the pool meanwhile in another thread."""
-        return self._snapshot.generation.dense.search(vector, count, self._selection.allowed)
+        return self._snapshot.nearest(vector, count, self._selection)
 
     def judged(self, question: Question, ids: Iterable[int]) -> list[tuple[StoredPassage, Evidence]]:
         """These passages, whether or not anything found them, each with the evidence for it; in no given order."""
@@ -116,14 +113,16 @@ class Pool:
         asked = map(self._passages.__getitem__, ids)
         if unread := {stored.key: stored for stored in asked if stored.key not in self._read}:
             self._read.update(unread)
-            records = vectors.decode_all([self._record(stored) for stored in unread.values()])
+            records = vectors.decode_all(self._records([*unread.values()]))
             words = relevance.word_evidence(self.statistics.all_idf(), [stored.terms for stored in unread.values()])
             self._batches.append(_Batch([*unread], records, words))
             self._told("records")
 
-    def _record(self, stored: StoredPassage) -> Held:
-        """What a damaged record held is made again for this question, and rounded as it was."""
-        if (record := self._snapshot.record(stored)) is not None:
-            return record
+    def _records(self, passages: Sequence[StoredPassage]) -> list[Held]:
+        found = self._snapshot.records(passages)
+        return [record or self._made_again(stored) for record, stored in zip(found, passages, strict=True)]
+
+    def _made_again(self, stored: StoredPassage) -> Held:
+        """What a damaged record held, made for this question, and rounded as it was."""
         ((_, made),) = self._embedder.embed_passages([stored.passage])
         return vectors.held(vectors.encode(Record(stored.key, made.vector, made.tokens, made.sentences)))

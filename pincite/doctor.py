@@ -16,9 +16,10 @@ from pincite.storage import (
     DerivedDamaged,
     FileState,
     IndexFolder,
+    Recipe,
     SegmentReader,
     current_generation,
-    generation,
+    open_writer,
 )
 from pincite.types import Document, Passage
 
@@ -81,7 +82,7 @@ def examine(settings: Settings) -> Findings:
         findings.problems.extend(_passage_problems(catalog))
         findings.problems.extend(_file_problems(catalog, settings.sync))
         findings.problems.extend(_record_problems(index, catalog))
-        findings.problems.extend(_derived_problems(index, catalog))
+        findings.problems.extend(open_writer(settings, catalog, Recipe.of(settings)).problems())
     return findings
 
 
@@ -157,22 +158,4 @@ def _record_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
                 problems.append(f"{place}: its vectors are damaged ({error}): {_REBUILD}")
     finally:
         reader.close()
-    return problems
-
-
-def _derived_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
-    """Derived files that are missing, altered, or do not hold what the catalog holds."""
-    folder = index.generation(catalog.generation)
-    try:
-        manifest = generation.read_manifest(folder, catalog.meta("manifest"))
-        altered = generation.altered_files(folder, manifest)
-        problems = [f"{folder / name}: missing or altered: {_REBUILD}" for name in altered]
-        if not altered:
-            generation.check_files(folder, manifest)
-            generation.open_generation(folder)
-    except DerivedDamaged as error:
-        return [f"{error}: {_INGEST}"]
-    counts = {key: getattr(manifest, key) for key in ("documents", "passages")}
-    if counts != catalog.counts():
-        problems.append(f"{folder}: counts {counts}, the catalog holds {catalog.counts()}: {_REBUILD}")
     return problems

@@ -21,7 +21,8 @@
         │   └── OtherCorpus   the index of another folder
         ├── IndexDamaged      what cannot be derived again is damaged
         │   └── CatalogDamaged  so much that a rebuild cannot read it either
-        └── IndexBusy         another process is writing it
+        ├── IndexBusy         another process is writing it
+        └── IndexOutrun       syncs were faster than an answer: it is asked again
 
 Each message is one line that says what happened, where, and what to do. The front ends catch
 `PinciteError`, print that line and exit with status 1.
@@ -118,3 +119,7 @@ class CatalogDamaged(IndexDamaged):
 
 class IndexBusy(StorageError):
     """Another process holds the writer's lock."""
+
+
+class IndexOutrun(StorageError):
+    """What an answer was found in has been cleared away before it was done."""

@@ -9,8 +9,8 @@ from typing import Literal
 from pincite.errors import IndexMissing
 from pincite.ledger import entry
 from pincite.settings import Settings
-from pincite.storage import Catalog, DerivedDamaged, IndexFolder, Recipe, Shelved
-from pincite.storage.generation import read_manifest
+from pincite.storage import Catalog, IndexFolder, Recipe, Shelved
+from pincite.storage.generation import built_at
 from pincite.sync import Difference
 
 Status = Literal["indexed", "new", "changed", "moved", "missing", "not indexed"]
@@ -71,10 +71,7 @@ def index_state(settings: Settings, recipe: Recipe) -> IndexState:
         if generation == 0:
             raise IndexMissing(f"{settings.index}: nothing is indexed yet: run python ingest.py")
         recipe.check(catalog, settings.index)
-    try:
-        built = read_manifest(folder.generation(generation)).built_at
-    except DerivedDamaged:
-        built = None
+        built = built_at(folder, catalog)
     return IndexState(counts["documents"], counts["passages"], generation, built, folder.bytes(), recipe.model)
 
 

@@ -5,34 +5,28 @@ import threading
 import time
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from pincite import citation, embedding, relevance
+from pincite import citation, embedding, relevance, storage
 from pincite.candidates import Pool, Told, nobody
 from pincite.embedding import Embedder, QueryEmbedding
-from pincite.errors import IndexDamaged, StorageError
+from pincite.errors import IndexDamaged, IndexOutrun, StorageError
 from pincite.filters import Filters
 from pincite.processors import cores
 from pincite.query import Query, parse
 from pincite.relevance import Evidence, Question, Relevance, Weights
 from pincite.settings import Settings
-from pincite.storage import (
-    DerivedDamaged,
-    IndexFolder,
-    IndexReader,
-    Recipe,
-    Selection,
-    StoredPassage,
-    settings_of,
-)
+from pincite.storage import DerivedDamaged, StoredPassage, settings_of
 from pincite.types import Answer, Hit, Place
 
 RERANKED = 50
 """Hits that a reranker reads."""
 _END = 16
 """Characters."""
+_TRIES = 20
 
 
 class Scored(NamedTuple):
@@ -61,7 +55,7 @@ class Searcher:
         self.relevance = weights or relevance.load()
         self.embedder = embedder or embedding.open_embedder(embedding.find(settings.model.name), settings.model.engine)
         self.reranker = embedding.open_reranker(name) if (name := settings.reranker.model) else None
-        self.index = IndexReader(IndexFolder(settings.index), Recipe.of(settings))
+        self.index = storage.open_index(settings)
         self._threads = ThreadPoolExecutor()
         self._turns = threading.BoundedSemaphore(cores())
         """More questions at a time would have the cores and Python's lock change hands, and all of them wait longer."""
@@ -82,17 +76,25 @@ class Searcher:
         query = parse(question) if isinstance(question, str) else question
         asked = tuple(chosen for chosen in (query.filters, filters) if chosen)
         try:
-            with self._turns:
-                return self._answer(query, asked, count, started, told)
+            return self._answered(query, asked, count, started, told)
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            with self._turns:
-                return self._answer(query, asked, count, started, told)
+            return self._answered(query, asked, count, started, told)
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
+
+    def _answered(
+        self, query: Query, filters: tuple[Filters, ...], count: int | None, started: float, told: Told
+    ) -> Answer:
+        """Asked again where syncs were faster than the answer."""
+        with self._turns:
+            for _ in range(_TRIES - 1):
+                with suppress(IndexOutrun):
+                    return self._answer(query, filters, count, started, told)
+            return self._answer(query, filters, count, started, told)
 
     def _answer(
         self,
@@ -106,7 +108,7 @@ class Searcher:
         fetched = max(count, self.settings.search.candidates)
         embed = self.embedder.begin_query(query.text)
         with self.index.snapshot() as snapshot:
-            selection = Selection(filters, snapshot.allowed(*filters))
+            selection = snapshot.select(*filters)
             pool = Pool(snapshot, query, self.embedder, selection, told)
             told("opening")
 
@@ -114,23 +116,21 @@ class Searcher:
                 embedded = embed()
                 return embedded, pool.nearest(embedded.vector, fetched)
 
-            is_large = snapshot.generation.dense.is_large
-            embedding = self._threads.submit(embed_and_find).result if is_large else embed_and_find
+            embedding = self._threads.submit(embed_and_find).result if snapshot.is_large else embed_and_find
             by_words = pool.by_words(fetched)  # while the model reads the question
             embedded, nearest = embedding()
             question = Question.of(query, embedded, pool.statistics)
             told("embedding")
-            most = question.passages if selection.allowed is None else len(selection.allowed)
             while True:
-                candidates = {*by_words, *pool.by_vector(question.vector, fetched, nearest)}
-                ranked = fold(self.rank(question, pool, candidates, told))
+                by_vector = pool.by_vector(question.vector, fetched, nearest)
+                ranked = fold(self.rank(question, pool, {*by_words, *by_vector}, told))
                 told("order")
-                if len(ranked) >= count or fetched >= most:
+                if len(ranked) >= count or len(by_vector) < fetched:  # those are all there are
                     break
                 fetched *= 4  # many copies of a few passages were folded
                 by_words, nearest = pool.by_words(fetched), None
             hits = self._hits(self.rerank(query, ranked)[:count])
-            generation = snapshot.generation.manifest.generation
+            generation = snapshot.contents.generation
         told("hits")
         milliseconds = (time.perf_counter() - started) * 1000
         return Answer(query.typed or query.text, hits[0].band if hits else "none", generation, milliseconds, hits)

@@ -41,6 +41,15 @@ class Search(_Table):
     """Passages fetched by vector, and again by words, before they are ranked."""
 
 
+class Engine(_Table):
+    """What searches the index."""
+
+    url: str = Field(default="", pattern=r"^(https?://\S+)?$")
+    """Of a Milvus server; empty: the index folder itself."""
+    name: str = Field(default="pincite", pattern=r"^[A-Za-z](?:_?[A-Za-z0-9])*$", max_length=64)
+    """Of this index there; its collections begin with it."""
+
+
 class Reranker(_Table):
     """What reads question and passage together, before hits are shown."""
 
@@ -108,6 +117,7 @@ class Settings(_Table):
     model: Model = Model()
     passages: Passages = Passages()
     search: Search = Search()
+    engine: Engine = Engine()
     reranker: Reranker = Reranker()
     sync: Sync = Sync()
     page: Page = Page()

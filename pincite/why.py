@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from pincite import citation
-from pincite.candidates import Pool
+from pincite.candidates import EVERYTHING, Pool
 from pincite.errors import QuestionError
 from pincite.query import parse
 from pincite.relevance import Features, Question, Relevance
@@ -100,8 +100,8 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
             raise QuestionError(f"{source}: no passage there is indexed: look at python -m pincite doctor")
         pool = Pool(snapshot, query, searcher.embedder)
         question = Question.of(query, embedded, pool.statistics)
-        by_vector = snapshot.generation.dense.search(question.vector, question.passages)
-        by_words = snapshot.generation.lexical.search(query.terms, question.passages)
+        by_vector = snapshot.nearest(question.vector, question.passages, EVERYTHING)
+        by_words = snapshot.best(query.terms, question.passages, EVERYTHING)
         count = searcher.settings.search.candidates
         found = {*pool.by_words(count), *pool.by_vector(question.vector, count)}
         ranked = searcher.rank(question, pool, found)
@@ -125,9 +125,11 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
 
 
 def _passages(snapshot: Snapshot, source: str, start: int | None, end: int | None) -> list[tuple[int, Passage]]:
-    ids = snapshot.catalog.passage_ids([source])
-    stored = snapshot.passages(sorted(ids))
-    touched = (s for s in stored if start is None or (s.passage.start < (end or start + 1) and start < s.passage.end))
+    touched = (
+        s
+        for s in snapshot.passages_of(source)
+        if start is None or (s.passage.start < (end or start + 1) and start < s.passage.end)
+    )
     return [(s.id, s.passage) for s in touched]
 
 

@@ -48,6 +48,8 @@ ROOMS = {
     "streamlit": ("ui/",),
     "faiss": ("storage/dense.py",),
     "tantivy": ("storage/lexical.py",),
+    "pymilvus": ("storage/milvus/cluster.py",),
+    "grpc": ("storage/milvus/cluster.py",),
     "sqlite3": ("storage/catalog.py",),
     "torch": ("embedding/",),
     "sentence_transformers": ("embedding/",),

@@ -385,8 +385,7 @@ def _ended(outcome: T | PinciteError | None, what: str) -> T:
 def health(resources: Shared) -> Response:
     """Whether the index can be asked. Needs no key."""
     try:
-        with resources.searcher.index.catalog() as catalog:
-            is_there = catalog.generation > 0
+        is_there = resources.searcher.index.generation() > 0
     except PinciteError:
         is_there = False
     if not is_there:

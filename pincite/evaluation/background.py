@@ -81,7 +81,7 @@ class Evaluations:
     def _state(self) -> Measured:
         """What the index holds now. Raises `IndexMissing`, also for an index without documents."""
         with self._searcher.index.snapshot() as snapshot:
-            manifest = snapshot.generation.manifest
-        if not manifest.passages:
+            contents = snapshot.contents
+        if not contents.passages:
             raise IndexMissing(f"{self._searcher.settings.index}: no document is indexed: run python ingest.py")
-        return Measured.of(manifest)
+        return Measured.of(contents)

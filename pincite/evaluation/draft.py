@@ -73,7 +73,7 @@ def open_index(searcher: Searcher) -> None:
     """
     try:
         with searcher.index.snapshot() as snapshot:
-            passages = snapshot.generation.manifest.passages
+            passages = snapshot.contents.passages
     except DerivedDamaged:
         restore(searcher.settings, searcher.embedder)
         return
@@ -110,7 +110,7 @@ def _turns(snapshot: Snapshot, seed: int) -> Iterator[Proposal]:
 def _passages(snapshot: Snapshot, source: str) -> dict[Place, Passage]:
     """The passages of a document. Raises `IndexDamaged` for one that is not what was committed."""
     found = {}
-    for stored in snapshot.passages(sorted(snapshot.catalog.passage_ids([source]))):
+    for stored in snapshot.passages_of(source):
         if not stored.is_sound:
             raise IndexDamaged(f"{source}: a stored passage is damaged: run python ingest.py --rebuild")
         found[_place(stored.passage)] = stored.passage

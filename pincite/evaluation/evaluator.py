@@ -122,7 +122,7 @@ def evaluate(
         progress("ask", done, len(queries))
         ranked[query.id] = ask(searcher, method, query.question)
     with searcher.index.snapshot() as snapshot:
-        passages = snapshot.generation.manifest.passages
+        passages = snapshot.contents.passages
         places = {source: snapshot.catalog.places(source) for query in queries for source in query.grades}
         sources = {place.source for query in queries for place in _wanted(query)}
         shelf = {source: snapshot.catalog.document(source) for source in sources}

@@ -1,6 +1,7 @@
 """The index of a test collection: made on first use, kept, and used again."""
 
 import hashlib
+import re
 from pathlib import Path
 
 from pincite.embedding.model import cache_folder
@@ -11,6 +12,9 @@ from pincite.settings import Settings
 from pincite.storage import Recipe
 from pincite.sync import sync_collection
 from pincite.types import Progress
+
+_PART = re.compile("[A-Za-z0-9]+")
+"""What a name on a cluster may hold."""
 
 
 def open_index(
@@ -24,7 +28,8 @@ def open_index(
     recipe = Recipe.of(settings)
     name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
     at = index or cache_folder() / "collections" / f"{collection.name.replace('/', '-')}-{name}"
-    settings = settings.model_copy(update={"corpus": collection.folder, "index": at})
+    engine = settings.engine.model_copy(update={"name": "_".join([settings.engine.name, *_PART.findall(at.name)])})
+    settings = settings.model_copy(update={"corpus": collection.folder, "index": at, "engine": engine})
     searcher = Searcher(settings)
     sync_collection(settings, collection.documents(), progress=progress, embedder=searcher.embedder)
     return searcher

@@ -123,9 +123,7 @@ def key_phrases(snapshot: Snapshot, passage: Passage, heading: str) -> list[str]
     """
     text = passage.text[passage.sentences[0][0] :]
     counted = Counter(lexical.terms(text))
-    statistics = TermStatistics(
-        len(snapshot.generation.lexical), {term: snapshot.generation.lexical.frequency(term) for term in counted}
-    )
+    statistics = TermStatistics(snapshot.contents.passages, snapshot.frequencies(counted))
 
     def weight(phrase: str) -> float:
         terms = lexical.terms(phrase)

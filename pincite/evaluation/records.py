@@ -14,7 +14,7 @@ from pincite.errors import OutputError
 from pincite.evaluation.evaluator import Evaluation
 from pincite.evaluation.sets import JudgementSet
 from pincite.settings import Settings
-from pincite.storage.generation import Manifest
+from pincite.storage import Contents
 
 FOLDER = "runs"
 """In the folder of the judgements."""
@@ -32,9 +32,9 @@ class Measured(BaseModel):
     recipe: dict[str, Any]
 
     @classmethod
-    def of(cls, manifest: Manifest) -> "Measured":
-        """The state that a manifest names."""
-        return cls(**manifest.model_dump(include={"generation", "built_at", "documents", "passages", "recipe"}))
+    def of(cls, contents: Contents) -> "Measured":
+        """The state that says this of itself."""
+        return cls(**contents.model_dump(include={"generation", "built_at", "documents", "passages", "recipe"}))
 
 
 class Record(BaseModel):

@@ -4,6 +4,7 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from pincite.candidates import EVERYTHING
 from pincite.errors import QuestionError
 from pincite.query import plain
 from pincite.search import Searcher
@@ -83,11 +84,11 @@ METHODS: dict[str, Method] = {"pincite": pincite, "dense": dense, "lexical": lex
 
 
 def _nearest(searcher: Searcher, snapshot: Snapshot, question: str) -> list[int]:
-    return snapshot.generation.dense.search(searcher.embedder.embed_query(plain(question).text).vector, DEPTH)
+    return snapshot.nearest(searcher.embedder.embed_query(plain(question).text).vector, DEPTH, EVERYTHING)
 
 
 def _matching(_searcher: Searcher, snapshot: Snapshot, question: str) -> list[int]:
-    return snapshot.generation.lexical.search(plain(question).terms, DEPTH)
+    return snapshot.best(plain(question).terms, DEPTH, EVERYTHING)
 
 
 def _ids(searcher: Searcher, question: str, method: Callable[[Searcher, Snapshot, str], Sequence[int]]) -> Ranked:

@@ -86,6 +86,8 @@ CREATE TABLE skipped (
 """
 
 
+Undecodable = sqlite3.DatabaseError
+"""What a stored passage raises that cannot be decoded."""
 _LAST_ID = 2**63 - 1
 _MAPPED = 2**40
 """Bytes that are read through a memory map: all, or as many as SQLite was built to allow."""

@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pincite import embedding
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
-from pincite.settings import Model, Passages, Settings
+from pincite.settings import Engine, Model, Passages, Settings
 from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog
 from pincite.storage.derived import DerivedDamaged, noticing_damage
@@ -34,6 +34,9 @@ from pincite.storage.vectors import CorruptRecord, SegmentReader, flush, segment
 from pincite.types import Progress
 
 MANIFEST = "manifest.json"
+PUBLISHED, ENGINE = "published", "engine"
+"""In the catalog, where another engine than the folder has its state: what that is, and the engine's settings."""
+_REBUILD = "run python ingest.py --rebuild"
 LOCK = "lock"
 _BLOCK = 64 * 2**20
 _END = 65_536
@@ -78,13 +81,16 @@ class Recipe(BaseModel):
 
     def check(self, catalog: Catalog, folder: Path) -> None:
         """Raise `IndexMismatch`, naming the first difference, unless the index was built with the same."""
-        built = Recipe.stored(catalog)
+        self.compare(Recipe.stored(catalog), str(folder))
+
+    def compare(self, built: "Recipe", index: str) -> None:
+        """The same for an index of which this is known."""
         for key, asked in self.model_dump().items():
             found = getattr(built, key)
             if found != asked and key != "model":  # a model is its weights, whatever it is called
                 name = f"{key} ({built.model} → {self.model})" if key == "weights_sha256" else key
                 raise IndexMismatch(
-                    f"{folder}: built with {name} {_short(found)}, the settings ask for {_short(asked)}: run"
+                    f"{index}: built with {name} {_short(found)}, the settings ask for {_short(asked)}: run"
                     " python ingest.py --rebuild"
                 )
 
@@ -99,8 +105,11 @@ def settings_of(index: Path) -> Settings:
             raise IndexMissing(f"{index}: nothing is indexed yet: run python ingest.py")
         built = Recipe.stored(catalog)
         corpus = Path(catalog.meta("corpus"))
+        engine = Engine.model_validate_json(catalog.meta(ENGINE) or "{}")
     model = Model.model_validate({"name": built.model, "precision": built.precision})
-    return Settings(corpus=corpus, index=index, model=model, passages=Passages(tokens=built.passage_tokens))
+    return Settings(
+        corpus=corpus, index=index, model=model, passages=Passages(tokens=built.passage_tokens), engine=engine
+    )
 
 
 def _short(value: object) -> str:
@@ -122,8 +131,8 @@ class FileStamp(BaseModel):
     """Nanoseconds. A file that is still the same one, and was not written to, is not hashed whole at each sync."""
 
 
-class Manifest(BaseModel):
-    """What a generation says of itself."""
+class Contents(BaseModel):
+    """What one state of an index says of itself, whatever engine searches it."""
 
     model_config = ConfigDict(frozen=True)
     generation: int
@@ -131,6 +140,11 @@ class Manifest(BaseModel):
     recipe: Recipe
     documents: int
     passages: int
+
+
+class Manifest(Contents):
+    """What a generation in a folder says of itself."""
+
     dense: dense.Layout
     lexical: tuple[Part, ...]
     files: dict[str, FileStamp]
@@ -189,6 +203,16 @@ class IndexFolder:
             ) from error
         finally:
             lock.release()
+
+
+def built_at(index: IndexFolder, catalog: Catalog) -> datetime | None:
+    """When the current generation was built; None where its files are lost."""
+    try:
+        if published := catalog.meta(PUBLISHED):
+            return Contents.model_validate_json(published).built_at
+        return read_manifest(index.generation(catalog.generation)).built_at
+    except (DerivedDamaged, ValidationError):
+        return None
 
 
 @contextmanager
@@ -295,6 +319,76 @@ def _is_unaltered(path: Path, stamp: FileStamp, blocks: Sequence[int] | None = N
         return all(_block(path, number) == stamp.blocks[number] for number in wanted)
     except OSError:
         return False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Change:
+    """From one state of an index to the next."""
+
+    number: int
+    """Of the next generation."""
+    previous: int | None
+    """The generation that what stays may be taken from; None: everything is made anew."""
+    gone: np.ndarray
+    """Ids of the passages of `previous` that are no longer there, int64, rising."""
+    told_anew: np.ndarray
+    """Ids of those that stay and whose document has another name or time, int64, rising."""
+
+
+class FolderWriter:
+    """Writes generations of an index folder."""
+
+    holds_times = False
+
+    def __init__(self, index: IndexFolder, catalog: Catalog, recipe: Recipe) -> None:
+        self._index = index
+        self._catalog = catalog
+        self._recipe = recipe
+
+    @property
+    def _folder(self) -> Path:
+        return self._index.generation(self._catalog.generation)
+
+    def settle(self) -> None:
+        """What a dead run built has a number above the catalog's, and is swept with the next commit."""
+
+    def is_intact(self) -> bool:
+        """Whether the current generation's files look as they were written."""
+        try:
+            check_files(self._folder, read_manifest(self._folder, self._catalog.meta("manifest")))
+        except DerivedDamaged:
+            return False
+        return True
+
+    def is_reusable(self) -> bool:
+        """Whether the next generation may share the current one's files."""
+        return is_reusable(self._folder, read_manifest(self._folder))
+
+    def build(self, change: Change, progress: Progress) -> str:
+        """As `build`."""
+        for key in (PUBLISHED, ENGINE):
+            self._catalog.set_meta(key, "")
+        return build(self._index, self._catalog, change.number, self._recipe, change.previous, change.gone, progress)
+
+    def publish(self) -> None:
+        """The catalog's commit did."""
+
+    def problems(self) -> list[str]:
+        """Files that are missing, altered, or do not hold what the catalog holds."""
+        folder = self._folder
+        try:
+            manifest = read_manifest(folder, self._catalog.meta("manifest"))
+            altered = altered_files(folder, manifest)
+            problems = [f"{folder / name}: missing or altered: {_REBUILD}" for name in altered]
+            if not altered:
+                check_files(folder, manifest)
+                open_generation(folder)
+        except DerivedDamaged as error:
+            return [f"{error}: run python ingest.py"]
+        counts = {key: getattr(manifest, key) for key in ("documents", "passages")}
+        if counts != self._catalog.counts():
+            problems.append(f"{folder}: counts {counts}, the catalog holds {self._catalog.counts()}: {_REBUILD}")
+        return problems
 
 
 def build(

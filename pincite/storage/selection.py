@@ -24,22 +24,29 @@ class Selection:
 
     filters: tuple[Filters, ...] = ()
     allowed: np.ndarray | None = None
-    """Ids, int64, rising; None: all. What holds a phrase in other forms of its words is among them."""
+    """Ids, int64, rising; None: all, or what the engine itself makes of the filters. What holds a phrase in other forms
+    of its words is among them."""
+    no_runs: tuple[tuple[str, ...], ...] = ()
+    """Terms that must not stand next to each other, where the engine cannot tell that."""
 
     @property
     def admits_all(self) -> bool:
         """Whether no allowed passage must be looked at."""
-        return not any(asked.phrases or asked.no_phrases for asked in self.filters)
+        return not self.no_runs and not any(asked.phrases or asked.no_phrases for asked in self.filters)
 
     def admits(self, passage: Passage) -> bool:
         """Whether an allowed passage holds the phrases as they are, and none of those that it must not."""
-        return all(
+        return not self._holds_a_run(passage) and all(
             all(lexical.holds(passage.text, phrase) for phrase in asked.phrases)
             and not any(
                 lexical.holds(words, phrase) for phrase in asked.no_phrases for words in (passage.context, passage.text)
             )
             for asked in self.filters
         )
+
+    def _holds_a_run(self, passage: Passage) -> bool:
+        terms = tuple(lexical.terms(passage.indexed_text)) if self.no_runs else ()
+        return any(terms[at : at + len(run)] == run for run in self.no_runs for at in range(len(terms) - len(run) + 1))
 
 
 def condition(*filters: Filters) -> tuple[str, list[object]]:
@@ -50,9 +57,9 @@ def condition(*filters: Filters) -> tuple[str, list[object]]:
 
 def _conditions(filters: Filters) -> Iterator[tuple[str, object]]:
     if filters.within:
-        yield _WITHIN, _ranges(filters.within)
+        yield _WITHIN, _below(filters.within)
     if filters.outside:
-        yield f"NOT {_WITHIN}", _ranges(filters.outside)
+        yield f"NOT {_WITHIN}", _below(filters.outside)
     if filters.types:
         yield _OF_TYPE, json.dumps(filters.types)
     if filters.no_types:
@@ -61,9 +68,9 @@ def _conditions(filters: Filters) -> Iterator[tuple[str, object]]:
         yield _TITLED, " ".join(filters.titles)
     yield from ((f"NOT {_TITLED}", words) for words in filters.no_titles)
     if filters.after:
-        yield "d.modified >= ?", _nanoseconds(filters.after)
+        yield "d.modified >= ?", nanoseconds(filters.after)
     if filters.before:
-        yield "d.modified < ?", _nanoseconds(filters.before)
+        yield "d.modified < ?", nanoseconds(filters.before)
 
 
 _WITHIN = (
@@ -88,18 +95,24 @@ def _terms(words: str) -> frozenset[str]:
     return frozenset(lexical.terms(words))
 
 
-def _ranges(places: Sequence[str]) -> str:
-    """JSON: from which source to below which one; the index on sources serves these, and no sign is a wildcard.
+def _below(places: Sequence[str]) -> str:
+    """JSON: from which source to below which one; the index on sources serves these, and no sign is a wildcard."""
+    ranges, files = folders_and_files(places)
+    return json.dumps([*ranges, *((file, f"{file}\x01") for file in files)])
+
+
+def folders_and_files(places: Sequence[str]) -> tuple[list[tuple[str, str]], list[str]]:
+    """From which source to below which one, for what lies in these folders; and the sources themselves.
 
     File names are stored as the system has them, composed or not.
     """
-    forms = {form for place in places for form in (place, *(unicodedata.normalize(n, place) for n in ("NFC", "NFD")))}
+    every = {form for place in places for form in (place, *(unicodedata.normalize(n, place) for n in ("NFC", "NFD")))}
+    forms = sorted(every)
     ranges = [(f"{form.rstrip('/')}/", f"{form.rstrip('/')}0") for form in forms]  # “0” comes right after “/”
-    files = [(form, f"{form}\x01") for form in forms if not form.endswith("/")]
-    return json.dumps([*ranges, *files])
+    return ranges, [form for form in forms if not form.endswith("/")]
 
 
-def _nanoseconds(day: date) -> int:
+def nanoseconds(day: date) -> int:
     """When it begins in local time, as the catalog counts."""
     if day.year not in _YEARS:
         return -(2**63) if day.year < _YEARS.start else 2**63 - 1

@@ -2,7 +2,7 @@
 
 import threading
 import weakref
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import chain
@@ -14,7 +14,8 @@ from pincite.filters import Filters
 from pincite.storage import lexical
 from pincite.storage.catalog import Catalog, StoredPassage
 from pincite.storage.derived import DerivedDamaged
-from pincite.storage.generation import Generation, IndexFolder, Recipe, open_generation, shared
+from pincite.storage.generation import Generation, IndexFolder, Manifest, Recipe, open_generation, shared
+from pincite.storage.selection import Selection
 from pincite.storage.vectors import CorruptRecord, Held, SegmentReader
 
 _TRIES = 20
@@ -45,12 +46,42 @@ def current_generation(index: IndexFolder, catalog: Catalog) -> Iterator[int]:
 
 
 @dataclass(frozen=True, slots=True)
-class Snapshot:
+class FolderSnapshot:
     """Catalog, generation and vectors of the same state."""
 
     catalog: Catalog
     generation: Generation
     _segments: SegmentReader
+
+    @property
+    def contents(self) -> Manifest:
+        """What it is."""
+        return self.generation.manifest
+
+    @property
+    def is_large(self) -> bool:
+        """Whether the nearest are looked for in another thread."""
+        return self.generation.dense.is_large
+
+    def frequencies(self, terms: Iterable[str]) -> dict[str, int]:
+        """Term → passages that hold it."""
+        return {term: self.generation.lexical.frequency(term) for term in terms}
+
+    def select(self, *filters: Filters) -> Selection:
+        """What passes all of these. Raises `DerivedDamaged`."""
+        return Selection(filters, self.allowed(*filters))
+
+    def best(self, terms: Sequence[str], count: int, selection: Selection) -> list[int]:
+        """Ids by BM25, the best first. Raises `DerivedDamaged`."""
+        return self.generation.lexical.search(terms, count, selection.allowed)
+
+    def nearest(self, vector: np.ndarray, count: int, selection: Selection) -> list[int]:
+        """Ids by cosine, the nearest first. Raises `DerivedDamaged`."""
+        return self.generation.dense.search(vector, count, selection.allowed)
+
+    def records(self, stored: Iterable[StoredPassage]) -> list[Held | None]:
+        """The vectors of passages; None where a record is damaged."""
+        return [self.record(one) for one in stored]
 
     def record(self, stored: StoredPassage) -> Held | None:
         """The vectors of a passage; None where the record is damaged."""
@@ -80,6 +111,10 @@ class Snapshot:
         """In order of source and start."""
         return self.catalog.passages(ids)
 
+    def passages_of(self, source: str) -> list[StoredPassage]:
+        """All of a document, in order of start."""
+        return self.catalog.passages(sorted(self.catalog.passage_ids([source])))
+
 
 @dataclass(frozen=True, slots=True)
 class _Opened:
@@ -106,13 +141,13 @@ class IndexReader:
         weakref.finalize(self, _close, self._idle)
 
     @contextmanager
-    def snapshot(self) -> Iterator[Snapshot]:
+    def snapshot(self) -> Iterator[FolderSnapshot]:
         """Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`, or `DerivedDamaged` to be rebuilt."""
         catalog = self._connected()
         try:
             with catalog.named(), current_generation(self.folder, catalog) as number:
                 opened = self._of(number, catalog)
-                yield Snapshot(catalog, opened.generation, opened.segments)
+                yield FolderSnapshot(catalog, opened.generation, opened.segments)
         except BaseException:
             catalog.close()  # whatever it was, the next answer does not inherit it
             raise
@@ -130,6 +165,11 @@ class IndexReader:
             catalog.close()
             raise
         self._idle.append(catalog)
+
+    def generation(self) -> int:
+        """The current one; 0 where there is none. Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`."""
+        with self.catalog() as catalog:
+            return catalog.generation
 
     def _connected(self) -> Catalog:
         """A connection that nobody uses; a catalog that has been replaced is connected to anew."""

@@ -17,7 +17,18 @@ from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
 from pincite.settings import Settings
-from pincite.storage import Catalog, FileState, IndexFolder, Recipe, create, generation, settings_of, staging, vectors
+from pincite.storage import (
+    Catalog,
+    FileState,
+    IndexFolder,
+    Recipe,
+    create,
+    generation,
+    open_writer,
+    settings_of,
+    staging,
+    vectors,
+)
 from pincite.storage.catalog import FILE, FORMAT, exists, peek
 from pincite.sync.difference import Difference, compare, holds_documents
 from pincite.sync.run import Run
@@ -93,10 +104,11 @@ def sync(
             _check_corpus(catalog.meta("corpus"), corpus, index.path, move_corpus)
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
+            engine = open_writer(settings, catalog, recipe)
             difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
             known = catalog.counts()["documents"]
             _guard(difference, known, corpus, allow_removals)
-            run = Run(settings, index, catalog, staged, recipe, embedder, progress, work)
+            run = Run(settings, index, catalog, staged, recipe, engine, embedder, progress, work)
             difference = run.read(difference, corpus, anew=rebuild)
             _guard(difference, known, corpus, allow_removals)  # what turned out to hold no text is gone too
             embedded = run.apply(difference, anew=rebuild)
@@ -130,16 +142,21 @@ def sync_collection(
             if catalog.generation:  # nothing to write: several evaluations may run side by side
                 _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
                 recipe.check(catalog, index.path)
-                return
+                is_there = not settings.engine.url or open_writer(settings, catalog, recipe).is_intact()
+                if is_there:
+                    return
     with index.writer():
         if not exists(index.path):
             _begin(index, settings.corpus.resolve())
         with Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
             _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
+            run = Run(
+                settings, index, catalog, staged, recipe, open_writer(settings, catalog, recipe), embedder, progress
+            )
             if catalog.generation:
                 recipe.check(catalog, index.path)
+                run.apply(Difference(skipped=catalog.skipped(), failed=catalog.failed()))
                 return
-            run = Run(settings, index, catalog, staged, recipe, embedder, progress)
             with staged.writing():
                 for document in documents:
                     run.stage(document, FileState(document.source, 0, 0, 0, document.sha256))
@@ -163,7 +180,7 @@ def restore(settings: Settings, embedder: Embedder | None = None) -> None:
     recipe = Recipe.of(settings)
     with index.writer(_PATIENCE), Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
         recipe.check(catalog, index.path)
-        run = Run(settings, index, catalog, staged, recipe, embedder)
+        run = Run(settings, index, catalog, staged, recipe, open_writer(settings, catalog, recipe), embedder)
         if not run.is_readable():  # else somebody was quicker
             run.apply(Difference(skipped=catalog.skipped(), failed=catalog.failed()), anew=True)
 

@@ -16,6 +16,7 @@ from pincite.errors import Inaccessible
 from pincite.settings import Settings
 from pincite.storage import (
     Catalog,
+    Change,
     CorruptRecord,
     DerivedDamaged,
     FileState,
@@ -25,6 +26,7 @@ from pincite.storage import (
     Recipe,
     SegmentReader,
     SegmentWriter,
+    Writer,
     generation,
     vectors,
 )
@@ -50,6 +52,7 @@ class Run:
         catalog: Catalog,
         staged: Catalog,
         recipe: Recipe,
+        engine: Writer,
         embedder: Embedder | None = None,
         progress: Progress | None = None,
         work: Work | None = None,
@@ -65,6 +68,7 @@ class Run:
         self._recipe = recipe
         self._here = Here(settings, catalog, recipe, embedder)
         self._work = work or self._here
+        self._engine = engine
         self._progress = progress or (lambda _stage, _done, _total: None)
         self._ids = range(0)
         """Reserved passage ids that are still free."""
@@ -76,14 +80,15 @@ class Run:
         """
         catalog = self._catalog
         vectors.trim(self._index.vectors, catalog.committed_ends())
+        self._engine.settle()
         anew = anew or not self.is_intact()
         embedded = 0
-        if difference.is_empty() and not anew:
+        if difference.is_empty() and not anew and not (self._engine.holds_times and self._touched(difference)):
             self._note(difference)
         else:
             old_names = {new: old for old, new in difference.moved}
             gone = [*difference.removed, *(old_names.get(source, source) for source in self._staged.files())]
-            anew = anew or not self.is_reusable()
+            anew = anew or not self._engine.is_reusable()
             embedded = self._embed(self._unembedded(gone, everything=anew))
             catalog.attach(self._staged)
             try:
@@ -91,6 +96,7 @@ class Run:
             except DerivedDamaged:  # what was to be shared or read again is not as it was written
                 embedded += self._embed(self._unembedded(gone, everything=True))
                 self._commit(difference, gone, None)
+            self._engine.publish()
         generation.sweep(self._index, catalog.generation, set(catalog.committed_ends()))
         catalog.checkpoint()
         return embedded
@@ -252,7 +258,9 @@ class Run:
         """The one transaction that makes the new state the current one; `gone`: whose passages go."""
         self._progress("commit", 0, 0)
         catalog = self._catalog
-        gone_ids = np.sort(np.fromiter(catalog.passage_ids(gone), dtype=np.int64))
+        gone_ids = _rising(catalog.passage_ids(gone))
+        touched = [*self._touched(difference), *(new for _, new in difference.moved)]
+        staged = self._staged.files()
         number = catalog.reserve("next_generation")
         with catalog.writing():
             self._vacate(catalog.record_bytes(gone_ids.tolist()))
@@ -264,40 +272,26 @@ class Run:
             catalog.put_staged()
             catalog.put_skipped(difference.skipped, difference.failed)
             self._compact()
-            manifest_sha256 = generation.build(
-                self._index, catalog, number, self._recipe, previous, gone_ids, self._progress
-            )
+            told_anew = _rising(catalog.passage_ids(set(touched) - staged.keys()))
+            change = Change(number, previous, gone_ids, told_anew)
+            catalog.set_meta("manifest", self._engine.build(change, self._progress))
             catalog.set_meta("generation", str(number))
-            catalog.set_meta("manifest", manifest_sha256)
             catalog.set_meta("recipe", self._recipe.model_dump_json())
             catalog.set_meta("languages", " ".join(embedding.find(self._settings.model.name).languages))
             catalog.set_meta("last_passage", str(catalog.number("next_passage") - 1))
 
     def is_intact(self) -> bool:
-        """Whether the current generation's files and the segments look as they were written."""
-        folder = self._index.generation(self._catalog.generation)
-        try:
-            generation.check_files(folder, generation.read_manifest(folder, self._catalog.meta("manifest")))
-        except DerivedDamaged:
-            return False
-        return not generation.short_segments(self._index, self._catalog)
+        """Whether what is searched and the segments look as they were written."""
+        return self._engine.is_intact() and not generation.short_segments(self._index, self._catalog)
 
     def is_readable(self) -> bool:
-        """Whether the current generation is, byte for byte, as it was written, and can be opened."""
-        folder = self._index.generation(self._catalog.generation)
-        try:
-            return (
-                self.is_intact()
-                and not generation.altered_files(folder, generation.read_manifest(folder))
-                and bool(generation.open_generation(folder))
-            )
-        except DerivedDamaged:
-            return False
+        """Whether what is searched is, wholly looked at, as it was written."""
+        return self.is_intact() and not self._engine.problems()
 
-    def is_reusable(self) -> bool:
-        """Whether the next generation may share the current one's files."""
-        folder = self._index.generation(self._catalog.generation)
-        return generation.is_reusable(folder, generation.read_manifest(folder))
+    def _touched(self, difference: Difference) -> list[str]:
+        """Documents whose files have another time than the catalog knows."""
+        known = self._catalog.states(difference.states)
+        return [source for source, at in known.items() if difference.states[source].modified != at.modified]
 
     def _vacate(self, size: int) -> None:
         """Note that so many bytes of records may be dead. Within `writing`."""
@@ -329,3 +323,7 @@ class Run:
         finally:
             reader.close()
             writer.close()
+
+
+def _rising(ids: Iterable[int]) -> np.ndarray:
+    return np.sort(np.fromiter(ids, dtype=np.int64))

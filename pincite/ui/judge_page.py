@@ -173,8 +173,8 @@ def _state(resources: Resources) -> str:
     """Which state of the index is asked. Raises `IndexMissing`; damaged derived files are built again."""
     draft.open_index(resources.searcher)
     with resources.searcher.index.snapshot() as snapshot:
-        manifest = snapshot.generation.manifest
-    return f"{manifest.generation} {manifest.built_at.isoformat()}"
+        contents = snapshot.contents
+    return f"{contents.generation} {contents.built_at.isoformat()}"
 
 
 @st.cache_resource(max_entries=32, show_spinner="Asking every method…")

@@ -56,7 +56,7 @@ def show(pages: "Pages", resources: Resources) -> None:
 def _state(resources: Resources) -> Measured:
     draft.open_index(resources.searcher)
     with resources.searcher.index.snapshot() as snapshot:
-        return Measured.of(snapshot.generation.manifest)
+        return Measured.of(snapshot.contents)
 
 
 # Measuring
