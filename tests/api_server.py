@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -82,7 +83,16 @@ class Server:
             return read(connection)
 
     def log(self) -> list[dict[str, Any]]:
+        """What it has written so far: of a request a moment after its answer."""
         return [json.loads(line) for line in self.errors.read_text(encoding="utf-8").splitlines()]
+
+    def logged(self, path: str) -> dict[str, Any]:
+        """The last line of its log, once that is of a request for this path."""
+        for _ in range(100):
+            if (log := self.log()) and log[-1].get("path") == path:
+                return log[-1]
+            time.sleep(0.05)
+        raise AssertionError(f"{path} is not logged: {log[-1:]}")
 
     def end(self, number: int = signal.SIGTERM) -> int:
         """Its exit status once it was told to end."""

@@ -115,8 +115,7 @@ def test_a_key_for_curating_syncs_and_the_log_has_its_name_and_no_question(asked
         time.sleep(0.05)
     assert server.get("/v1/sync", bearer(reader)).table["outcome"] == "done"
     server.post("/v1/search", {"question": QUESTION}, bearer(keeper))
-    log = server.log()
-    last = log[-1]
+    last = server.logged("/v1/search")
     assert {**last, "time": 0, "milliseconds": 0, "bytes": 0} == {
         "time": 0,
         "level": "info",
@@ -313,7 +312,7 @@ def test_a_second_s_worth_may_come_at_once_and_then_it_goes_by_the_rate() -> Non
 def test_questions_are_in_the_log_where_that_was_asked_for(local: Server) -> None:
     question = "what does\nthe heron “hunt”?"
     local.post("/v1/search", {"question": question})
-    assert local.log()[-1]["question"] == question
+    assert local.logged("/v1/search")["question"] == question
     assert {line["level"] for line in local.log()} == {"info"}
 
 

@@ -309,6 +309,7 @@ def test_back_leads_where_a_person_was_and_pages_keep_their_width(library: str, 
 
     page.goto(f"{library}/compare?q={ASKED}&ina=old+notes/&typeb=pdf")
     page.locator("mark").first.wait_for()
+    settled(page)
     page.get_by_text("Open in the source").first.click()
     page.locator(".pincite-passage").wait_for()
     page.get_by_text("Back to the comparison").click()

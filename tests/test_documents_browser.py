@@ -95,7 +95,7 @@ def test_a_long_sync_is_watched_and_stopped_while_a_question_is_answered(
 ) -> None:
     page = browser_page
     for number in range(600):
-        (settings.corpus / f"log {number}.txt").write_text(f"Entry {number}. " + f"Boat {number} was painted. " * 40)
+        (settings.corpus / f"log {number}.txt").write_text(f"Entry {number}. " + f"Boat {number} was painted. " * 12)
     page.goto(f"{server}/documents")
     page.get_by_text("Since the last sync: 600 new.").wait_for()
     page.get_by_role("button", name="Re-index").click()

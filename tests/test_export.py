@@ -345,7 +345,7 @@ def test_a_reading_list_in_the_other_formats() -> None:
 def test_search_prints_each_format(sample: Settings) -> None:
     def search(*arguments: str) -> "subprocess.CompletedProcess[str]":
         command = [sys.executable, "-m", "pincite", "search", "--index", str(sample.index), "-k", "2", *arguments]
-        return subprocess.run(command, cwd=ROOT, capture_output=True, text=False, timeout=120, check=False)
+        return subprocess.run(command, cwd=ROOT, capture_output=True, text=False, timeout=300, check=False)
 
     question = "can ketamine damage your bladder"
     hits = json.loads(search(question, "--json").stdout)["hits"]

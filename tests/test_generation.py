@@ -388,6 +388,8 @@ damages = {
 }
 (current,) = (good / "generations").iterdir()
 names = sorted(str(path.relative_to(current)) for path in current.rglob("*") if path.is_file())
+if at_ends:  # the rest is seen at its ends
+    damages = {"flipped in the middle": damages["flipped in the middle"]}
 for name in names:
     if name.endswith("lock") and name != "lock":
         continue
@@ -447,7 +449,6 @@ def test_what_a_glance_at_the_ends_does_not_show_never_changes_a_word(settings: 
     for name, what, texts, problems in damaged(settings, "search", at_ends=16):
         truth = truth or all_texts(settings)
         assert set(texts) <= truth, (name, what)
-        assert set(texts) == truth or what == "flipped in the middle", (name, what)
         for problem in problems:
             assert problem.endswith("missing or altered: run python ingest.py --rebuild"), (name, what)
             noticed += 1

@@ -20,7 +20,7 @@ from pincite.ui.resources import shared
 from pincite.ui.results import by_document
 
 ROOT = Path(__file__).parents[1]
-WAIT = 60
+WAIT = 300
 STAGES = ("Looking at the files", "Reading", "Embedding")
 
 SOURCE_PAGE = """

@@ -323,7 +323,7 @@ def ingest(*arguments: str | Path, **environment: str) -> "subprocess.CompletedP
         env={**os.environ, **environment},
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=300,
         check=False,
     )
 
@@ -359,7 +359,7 @@ def begun(machines: "Cluster | None", settings: Settings, task: str) -> "tuple[s
 def test_what_ray_says_of_a_lost_worker_is_not_in_the_json(machines: "Cluster", notes: Settings) -> None:
     process, worker = begun(machines, notes, "_read")
     os.kill(worker, signal.SIGKILL)
-    output, errors = process.communicate(timeout=120)
+    output, errors = process.communicate(timeout=300)
     assert process.returncode == 0
     assert json.loads(output)["documents"] == NOTES
     assert "A worker died" in errors

@@ -175,7 +175,7 @@ def test_two_that_write_at_once_lose_nothing(file: Path) -> None:
     command = [sys.executable, "-c", WRITER, str(file)]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     running = [subprocess.Popen([*command, name], env=environment) for name in "abc"]
-    assert [process.wait(timeout=120) for process in running] == [0, 0, 0]
+    assert [process.wait(timeout=300) for process in running] == [0, 0, 0]
     assert sorted(ReadingList(file).entries()) == sorted(f"{name}-{n}" for name in "abc" for n in range(100))
 
 

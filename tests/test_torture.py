@@ -16,6 +16,7 @@ def torture(*options: str) -> subprocess.CompletedProcess[str]:
 
 
 @pytest.mark.slow
+@pytest.mark.long
 def test_30_rounds_of_faults_lose_and_mix_nothing() -> None:
     done = torture("--rounds", "30", "--seed", "6")
     assert done.returncode == 0, done.stdout + done.stderr
