@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import ceiling, ingest, load, peers
+from benchmarks import ceiling, ingest, load, peers, scale
 from benchmarks.machine import disk_mib, measured
 from pincite import embedding
 from pincite.settings import Settings
@@ -103,3 +103,52 @@ def test_a_load_is_held_and_every_answer_compared(sample: Settings, tmp_path: Pa
         }
         assert 3.5 < run.seconds < 60
         assert not run.is_good
+
+
+# Machines for many passages
+
+# 1,000 bytes of memory, 10,000 of a row, 5,000 of the catalog; 20 ms of a core, 0.5 of the writer, 16 of the front.
+PER = scale.Measured(1000, 10_000, 5000, 0.020, 0.0005, 0.016)
+
+
+def test_machines_are_reckoned_from_what_a_passage_takes() -> None:
+    found = scale.machines(PER, 100_000_000, cores=16, memory=128, changed=0.01, rate=200)
+    assert found == {
+        "passages": 100_000_000,
+        "machines_that_search": 2,  # 10¹¹ bytes; a machine holds .7 × 128 × 2³⁰ = 9.6 × 10¹⁰
+        "of_them_for_memory": 2,
+        "machines_in_front": 1,  # 200 × .016 = 3.2 cores of .7 × 16
+        "gib_in_memory": 93,
+        "gib_of_rows": 931,
+        "gib_of_the_catalog": 466,
+        "full_sync": {
+            "hours_of_cores": 556,  # 2 × 10⁶ s
+            "workers_that_keep_the_writer_busy": 3,  # it takes 2,000 a second, a worker makes 800
+            "hours_with_them": 13.9,
+            "hours_with_one": 34.7,
+        },
+        "daily_sync": {"passages": 1_000_000, "hours_of_cores": 5.6, "hours_of_the_writer": 0.3},
+    }
+
+
+def test_servers_take_what_waits_in_turn() -> None:
+    two = scale.Servers(2)
+    # Both are free; the third waits for the first of them, the fourth comes when one has long been free.
+    assert [two.serve(at, 10.0) for at in (0.0, 1.0, 2.0, 30.0)] == [10.0, 11.0, 20.0, 40.0]
+
+
+def test_questions_wait_where_more_come_than_can_be_answered() -> None:
+    quiet = scale.asked(PER, searching=2, front=1, cores=16, rate=1)
+    # Alone: the front's 16 ms, two messages of 1 ms, and the slower of two searches of 4 ms at the median.
+    assert 22 < quiet["p50"] < 25
+    most = scale.most(PER, front=1, cores=16)
+    assert most == pytest.approx(16 / 0.016 / 1.1331, rel=1e-3)  # e to the power of .5² / 2
+    assert scale.asked(PER, 2, 1, 16, 0.5 * most)["p50"] == pytest.approx(quiet["p50"], rel=0.05)
+    assert scale.asked(PER, 2, 1, 16, 1.2 * most)["p50"] > 10 * quiet["p50"]
+
+
+def test_workers_embed_until_the_writer_is_busy() -> None:
+    hour = 3600 * 800  # what one worker of 16 cores makes in an hour
+    assert scale.embedded(PER, 1, 16, hour)["hours"] == pytest.approx(1, rel=0.02)
+    assert scale.embedded(PER, 2, 16, hour)["hours"] == pytest.approx(0.5, rel=0.02)
+    assert scale.embedded(PER, 40, 16, hour)["hours"] == pytest.approx(800 / 2000, rel=0.02)  # the writer's rate
