@@ -1,9 +1,11 @@
-"""Set-up's second half, a sync, a question and the page, with every way out of the machine closed."""
+"""Set-up's second half, a sync, a question, the page and HTTP, with every way out of the machine closed."""
 
 import os
 import subprocess
 import sys
 from pathlib import Path
+
+from api_server import answering
 
 ROOT = Path(__file__).parents[1]
 
@@ -30,6 +32,8 @@ def refuse(event, arguments):
 sys.addaudithook(refuse)
 """
 
+PLACES = ("PYTHONPATH", "HOME", "XDG_CACHE_HOME")
+"""Variables that say where things are."""
 PAGE = """
 from streamlit.testing.v1 import AppTest
 page = AppTest.from_file({app!r}, default_timeout=120).run()
@@ -69,4 +73,8 @@ def test_nothing_asks_for_anything_outside_this_machine(tmp_path: Path) -> None:
     assert "ketamine/how-ketamine-works.md › How long one dose lasts" in asked.stdout
     shown = run("-c", PAGE.format(app=str(ROOT / "app.py")))
     assert shown.returncode == 0, shown.stderr
+    with answering(tmp_path, **{name: environment[name] for name in (*PLACES, "TRIED")}) as server:
+        reply = server.post("/v1/search", {"question": "how long do the effects of ketamine last"})
+        assert "ketamine/how-ketamine-works.md" in {hit["source"] for hit in reply.table["hits"]}
+        assert server.end() == 0
     assert not (tmp_path / "tried").exists(), (tmp_path / "tried").read_text()
