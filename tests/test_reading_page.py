@@ -263,12 +263,16 @@ def test_passages_of_two_questions_are_collected_one_noted_and_the_list_exported
     page.wait_for_function("async () => (await navigator.clipboard.readText()).startsWith('“Sourdough rises slowly')")
 
     page.get_by_role("link", name="Reading list").click()
+    page.get_by_role("textbox").first.wait_for()
+    settled(page)
     note = page.get_by_role("textbox").first
     note.fill("The *moon*, not the sun.")
     note.blur()
     kept = indexed.corpus.parent / "reading-list.jsonl"
-    while "not the sun" not in kept.read_text(encoding="utf-8"):
-        page.wait_for_timeout(50)
+    for _ in range(600):
+        if "not the sun" in kept.read_text(encoding="utf-8"):
+            break
+        page.wait_for_timeout(100)
     page.get_by_role("button", name="Export").click()
     with page.expect_download() as download:
         page.get_by_role("button", name="Markdown").click()
