@@ -263,10 +263,11 @@ def test_another_version_on_a_machine_is_refused(
 
 
 def test_a_fault_there_is_told_in_one_line(work: cluster.Cluster, notes: Settings) -> None:
+    # What is of the wrong type is the fault that is wanted.
     faulty = cluster.Cluster(work._ray, replace(work._task, model=None))  # type: ignore[arg-type]
     with pytest.raises(ClusterError) as caught:
         sync(notes, work=faulty)
-    told = "TypeError: expected str, bytes or os.PathLike object, not NoneType: see the log of the worker in /tmp/ray"
+    told = "TypeError: expected str, bytes or os.PathLike object, not NoneType: see Ray's log of the worker"
     assert str(caught.value).endswith(f": {told}")
 
 
@@ -279,10 +280,11 @@ class Missing:
 
 def test_a_machine_without_the_project_is_told_in_one_line(work: cluster.Cluster, notes: Settings) -> None:
     with pytest.raises(ClusterError) as caught:
+        # No task, but what a machine without the project would make of one.
         sync(notes, work=cluster.Cluster(work._ray, Missing()))  # type: ignore[arg-type]
     reason = "ray.exceptions.RaySystemError: System error: No module named 'nowhere'"
     assert str(caught.value) == (
-        f"the Ray cluster gave up ({reason}): see that every machine has the project, and the logs in /tmp/ray"
+        f"the Ray cluster gave up ({reason}): see that every machine has the project, and Ray's logs"
     )
 
 

@@ -61,9 +61,8 @@ class OpenVinoEngine(Engine):
         idle: list[Any] = []
         running: deque[tuple[Batch, Any]] = deque()
         for batch in batches:
-            if (
-                len(running) == 2 * self._streams + 1
-            ):  # more than streams: none waits while the next texts are tokenised
+            # More than streams: none waits while the next texts are tokenised.
+            if len(running) == 2 * self._streams + 1:
                 yield from self._finish(running, idle)
             request = idle.pop() if idle else self._compiled.create_infer_request()
             _start(request, batch)

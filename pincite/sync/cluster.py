@@ -204,9 +204,7 @@ def _broken(error: Exception) -> ClusterError:
     lines = [" ".join(line.split()) for line in str(error).splitlines()]
     causes = [line for line in lines if re.match(r"[\w.]+(Error|Exception)\b", line)]
     reason = next(iter(causes + lines), type(error).__name__)
-    return ClusterError(
-        f"the Ray cluster gave up ({reason}): see that every machine has the project, and the logs in /tmp/ray"
-    )
+    return ClusterError(f"the Ray cluster gave up ({reason}): see that every machine has the project, and Ray's logs")
 
 
 # What the tasks do. What they need besides stays in their process for the next task.
@@ -318,7 +316,7 @@ def _results(task: _Task, make: Any) -> "pyarrow.Table":
         reason = str(error)
         if not isinstance(error, PinciteError):
             traceback.print_exc()
-            reason = f"{type(error).__name__}: {reason}: see the log of the worker in /tmp/ray"
+            reason = f"{type(error).__name__}: {reason}: see Ray's log of the worker"
         return pyarrow.table({"made": [None], "refusal": [f"{socket.gethostname()}: {reason}"]}, schema)
     return pyarrow.table({"made": made, "refusal": [None] * len(made)}, schema)
 

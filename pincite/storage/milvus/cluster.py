@@ -19,7 +19,7 @@ from pymilvus import DataType, Function, FunctionType, MilvusClient, MilvusExcep
 
 logging.getLogger("pymilvus").setLevel(logging.CRITICAL)  # what it complains of is raised as well
 
-TOKEN = "PINCITE_MILVUS_TOKEN"  # noqa: S105 - its name
+TOKEN = "PINCITE_MILVUS_TOKEN"  # noqa: S105  # the name of a variable, and no secret
 """The environment variable that holds `user:password` or a token."""
 ALIVE = 2**62
 """The generation in which a row died that has not."""
