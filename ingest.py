@@ -3,14 +3,16 @@
 import json
 import re
 import sys
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from pincite import console
-from pincite.sync import Difference, Report, cluster, preview, sync
+from pincite.settings import Settings
+from pincite.sync import Difference, Report, preview, sync
+from pincite.sync.work import Work
 
 _SHOWN = 10
 _ADDRESS = re.compile(r"auto|local|\S+:\d+|\w+://.*")
@@ -43,8 +45,7 @@ def ingest(
         difference = preview(settings, rebuild=rebuild, move_corpus=move_corpus)
         _print(difference.as_json() if as_json else _dry_text(difference))
     else:
-        machines = nullcontext() if ray is None else cluster.connected(settings, ray)
-        with machines as work, console.progress_bar() as progress:
+        with _workers(settings, ray) as work, console.progress_bar() as progress:
             report = sync(
                 settings,
                 rebuild=rebuild,
@@ -94,11 +95,20 @@ def _listed(what: str, lines: list[str]) -> list[str]:
     return [*shown, f"  {what} {rest} more, listed by python -m pincite doctor"] if rest > 0 else shown
 
 
+def _workers(settings: Settings, address: str | None) -> AbstractContextManager[Work | None]:
+    """Who reads and embeds: None is this process, an empty address a cluster of this machine alone."""
+    if address is None:
+        return nullcontext()
+    from pincite.sync import cluster  # only now: most who ingest have none
+
+    return cluster.connected(settings, address or cluster.LOCAL)
+
+
 def _addressed(arguments: list[str]) -> list[str]:
-    """With the address that `--ray` alone stands for: an option's value cannot be left out otherwise."""
+    """With an empty address where `--ray` stands alone: an option's value cannot be left out otherwise."""
     following = [*arguments[1:], ""]
     return [
-        f"{argument}={cluster.LOCAL}" if argument == "--ray" and not _ADDRESS.fullmatch(after) else argument
+        "--ray=" if argument == "--ray" and not _ADDRESS.fullmatch(after) else argument
         for argument, after in zip(arguments, following, strict=True)
     ]
 

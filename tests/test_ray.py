@@ -427,9 +427,9 @@ def test_int8_is_refused(notes: Settings) -> None:
 @pytest.mark.parametrize(
     ("given", "meant"),
     [
-        (["--ray"], ["--ray=local"]),
-        (["--ray", "--json"], ["--ray=local", "--json"]),
-        (["--ray", "notes"], ["--ray=local", "notes"]),
+        (["--ray"], ["--ray="]),
+        (["--ray", "--json"], ["--ray=", "--json"]),
+        (["--ray", "notes"], ["--ray=", "notes"]),
         (["--ray", "auto", "notes"], ["--ray", "auto", "notes"]),
         (["notes", "--ray", "10.0.0.1:6379"], ["notes", "--ray", "10.0.0.1:6379"]),
         (["--ray=auto"], ["--ray=auto"]),

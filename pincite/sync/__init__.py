@@ -142,8 +142,7 @@ def sync_collection(
             if catalog.generation:  # nothing to write: several evaluations may run side by side
                 _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
                 recipe.check(catalog, index.path)
-                is_there = not settings.engine.url or open_writer(settings, catalog, recipe).is_intact()
-                if is_there:
+                if not settings.engine.url or open_writer(settings, catalog, recipe).is_intact():
                     return
     with index.writer():
         if not exists(index.path):

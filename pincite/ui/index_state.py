@@ -68,8 +68,10 @@ def _is_made(resources: Resources) -> bool:
 
 def _look(resources: Resources) -> None:
     """Begin the first look at the folder: one that is over by the time the page is drawn is never waited for."""
+    if resources.look.ended is not None:
+        return
     generation = peek(resources.settings.index, "generation")
-    if generation not in ("", "0") and resources.look.ended is None:
+    if generation not in ("", "0"):
         resources.look_again(int(generation), _YOUNG)
         resources.look.wait(_PATIENCE)
 
