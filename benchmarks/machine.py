@@ -4,6 +4,7 @@ import os
 import platform
 import resource
 import sys
+import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
@@ -40,6 +41,29 @@ def peak_mib() -> float:
 def anonymous_mib(process: int | str = "self") -> float | None:
     """Memory that this process, or another by its id, holds now and that is no file's, where the system counts it."""
     return _counted(f"/proc/{process}/status", "RssAnon", 1 << 10)
+
+
+class MostAnonymous:
+    """The most memory that is no file's, looked at ten times a second in the `with` block: a peak may fall between."""
+
+    mib: float | None = None
+
+    def __enter__(self) -> "MostAnonymous":
+        self._ends = threading.Event()
+        self._thread = threading.Thread(target=self._look, daemon=True)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._ends.set()
+        self._thread.join()
+
+    def _look(self) -> None:
+        while True:
+            now = anonymous_mib()
+            self.mib = now if self.mib is None or now is None else max(self.mib, now)
+            if self._ends.wait(0.1):
+                return
 
 
 def written_mib() -> float | None:

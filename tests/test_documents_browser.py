@@ -57,8 +57,8 @@ def test_a_file_is_added_seen_taken_in_and_opened(server: str, browser_page: "Pa
     page.get_by_text("Since the last sync: 1 new.").wait_for()
     page.get_by_role("radio", name="New (1)").click()
     cells = page.locator("[data-testid=stDataFrame] canvas [role=gridcell]")
+    page.wait_for_url(f"{server}/documents?show=new")
     shows(cells, NAME, "new")
-    assert page.url == f"{server}/documents?show=new"
 
     chooser.set_input_files([{"name": NAME, "mimeType": "text/plain", "buffer": OTHER}])
     page.get_by_role("button", name="Add", exact=True).click()
@@ -93,6 +93,31 @@ def test_a_file_is_added_seen_taken_in_and_opened(server: str, browser_page: "Pa
     page.get_by_text("Open it as it was indexed").click()
     page.get_by_text("Other words, après.").wait_for()
     assert "source=h%C3%A9ron" in page.url
+
+
+def test_a_control_changed_while_another_is_taken_in_leaves_that_as_it_is(
+    server: str, browser_page: "Page", settings: Settings
+) -> None:
+    page = browser_page
+    (settings.corpus / "mooring.txt").write_text("Boats are moored by length.\n")
+    (settings.corpus / "reports" / "mooring.txt").write_text("Boats are painted in spring.\n")
+    page.goto(f"{server}/documents")
+    page.get_by_text("Since the last sync: 2 new.").wait_for()
+    settled(page)
+    page.get_by_label("Words in the path").fill("mooring")
+    page.get_by_role("radio", name="New (2)").evaluate(
+        """radio => {
+            const enter = {key: "Enter", code: "Enter", keyCode: 13, charCode: 13, bubbles: true};
+            for (const name of ["keydown", "keypress"])
+                document.activeElement.dispatchEvent(new KeyboardEvent(name, enter));
+            setTimeout(() => radio.click(), 5);  // before the browser was told of the new URL
+        }"""
+    )
+    page.get_by_text("2 rows.").wait_for()
+    settled(page)
+    assert page.url == f"{server}/documents?words=mooring&show=new"
+    assert page.get_by_label("Words in the path").input_value() == "mooring"
+    assert page.get_by_role("radio", name="New (2)").is_checked()
 
 
 def test_a_long_sync_is_watched_and_stopped_while_a_question_is_answered(

@@ -16,6 +16,7 @@ from pincite.ui import (
     reading_page,
     search_page,
     source_page,
+    urlstate,
 )
 from pincite.ui.resources import Resources
 
@@ -56,6 +57,7 @@ class Pages:
 
     def run(self) -> None:
         """Show the menu, and the page that the URL names."""
+        urlstate.keep()
         every = [self.search, self.source, self.compare, self.reading, self.documents, self.judge, self.quality]
         # Before the menu is made: without an icon of our own a browser would fetch the page's from a foreign server.
         path = urlsplit(st.context.url or "").path.strip("/")

@@ -9,6 +9,16 @@ from typing import Any
 
 import streamlit as st
 
+_KEPT = "the URL as this session has it"
+
+
+def keep() -> None:
+    """What the URL says now is what the next change of a control starts from; called as a run of the script begins.
+
+    A control that is changed before the browser has been told of the one before comes with the URL of before that.
+    """
+    st.session_state[_KEPT] = {name: st.query_params.get_all(name) for name in st.query_params}
+
 
 def text(label: str, name: str, placeholder: str, *, is_named: bool = False, forget: Sequence[str] = ()) -> str:
     """A box for the parameter `name`; what it says. Not of the type `search`: browsers empty that on Esc.
@@ -109,6 +119,8 @@ def _follow(name: str, asked: Any) -> str:
 
 def _write(name: str, default: str = "", forget: Sequence[str] = ()) -> None:
     value = st.session_state[name]
+    go(st.session_state[_KEPT])
     for other in forget:
         st.query_params.pop(other, None)
     put(name, value if value != default else "")
+    keep()  # of a fragment's run, which begins in its middle
