@@ -5,8 +5,6 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from charset_normalizer import from_bytes
-
 from pincite.errors import Unreadable
 from pincite.types import Coverage, Page, Part, Section, Table
 
@@ -124,6 +122,8 @@ def _wide(data: bytes) -> tuple[str, str]:
 
 
 def _guessed(data: bytes) -> tuple[str, str]:
+    from charset_normalizer import from_bytes  # a third of what a reading process takes to start
+
     # Nearly any bytes can be Thai, so it is thought of last.
     best = from_bytes(data, cp_isolation=_LEGACY).best() or from_bytes(data, cp_isolation=["cp874"]).best()
     if best is None:

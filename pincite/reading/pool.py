@@ -8,7 +8,8 @@
                 skipped[source] = str(outcome)
 
 Processes are started when there are files for them, no more than cores, and stay for the next files until
-the `with` ends. They end with this process, however it ends.
+the `with` ends. They end with this process, however it ends. A few small files are read before a second
+process would have started; so one begins when those before it have been at work for a moment.
 """
 
 import json
@@ -36,6 +37,8 @@ _MOST = 8
 """Processes at a time, however many cores: each may take `sync.reader_megabytes`."""
 _TICK = 0.5
 """Seconds between two looks at processes that say nothing."""
+_MOMENT = 0.1
+"""Seconds for which the last process has been at work before another is started: about what that takes."""
 _PATIENCE = 60.0
 """Seconds for a process to start, and to go on with an answer it has begun."""
 _ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
@@ -84,12 +87,12 @@ class Readers:
         return [process for process in self._processes if process.source is not None]
 
     def _free(self) -> "_Process | None":
-        """A process that waits for a file, started if need be; None if all there may be are at work."""
+        """A process that waits for a file, started if need be; None if it is not time for another."""
         self._end([process for process in self._processes if process.source is None and process.is_over()])
         for process in self._processes:
             if process.source is None:
                 return process
-        if len(self._processes) == self._most:
+        if len(self._processes) == self._most or (self._processes and not self._processes[-1].has_worked(_MOMENT)):
             return None
         self._processes.append(_Process(self._worker, self._limits))
         return self._processes[-1]
@@ -129,7 +132,8 @@ class _Process:
         self._requests, self._answers = self._process.stdin, self._process.stdout
         os.set_blocking(self._answers.fileno(), False)
         self._received = bytearray()
-        self._is_ready = False
+        self._ready: float | None = None
+        """Since when it reads."""
         self._retires = False
         self._deadline = time.monotonic() + _PATIENCE
         self.source: str | None = None
@@ -142,7 +146,7 @@ class _Process:
     def ask(self, path: Path, source: str) -> None:
         """Have a file read. Its time runs once the process has started."""
         self.source = source
-        if self._is_ready:
+        if self._ready:
             self._deadline = time.monotonic() + self._limits.reader_seconds
         request = json.dumps({"path": str(path), "source": source, "ocr": self._limits.ocr}).encode()
         with suppress(BrokenPipeError):  # that it is gone is seen when its answer is looked for
@@ -153,15 +157,19 @@ class _Process:
         is_over = self.is_over()  # before its last words are read
         is_over |= self._receive()
         frame = self._frame()
-        if frame is not None and not self._is_ready:
-            self._is_ready = True
-            self._deadline = time.monotonic() + self._limits.reader_seconds
+        if frame is not None and not self._ready:
+            self._ready = time.monotonic()
+            self._deadline = self._ready + self._limits.reader_seconds
             frame = self._frame()
         outcome = self._understood(frame) if frame is not None else self._failure(is_over)
         if outcome is None or self.source is None:
             return None
         source, self.source = self.source, None
         return source, outcome
+
+    def has_worked(self, seconds: float) -> bool:
+        """Whether it began to read that long ago."""
+        return self._ready is not None and time.monotonic() - self._ready >= seconds
 
     def is_over(self) -> bool:
         """Whether it can be given no further file."""
@@ -179,7 +187,7 @@ class _Process:
     def _receive(self) -> bool:
         """Take what it said. Returns whether it will say no more."""
         while data := self._answers.read(MEGABYTE):
-            if self._is_ready:  # it has been read in time, however long we did not look
+            if self._ready:  # it has been read in time, however long we did not look
                 self._deadline = time.monotonic() + _PATIENCE
             self._received += data
         if data is None:  # nothing yet
@@ -224,7 +232,7 @@ class _Process:
         self.end()
         self._retires = True
         how = "no answer" if status is None else f"signal {-status}" if status < 0 else f"exit status {status}"
-        if not self._is_ready:
+        if not self._ready:
             raise PinciteError(f"no reading process can be started ({how}): see what {' '.join(self._command)} says")
         if is_large:
             return self._too_large()
