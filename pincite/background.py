@@ -1,6 +1,7 @@
 """Work that takes longer than a person waits: in a thread of its own, at most one at a time, its outcome kept."""
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Generic, TypeVar
@@ -20,6 +21,7 @@ class Background(Generic[T]):
         """Of the last time; None before the first."""
         self.ended: datetime | None = None
         """When that was, in UTC."""
+        self._ended = 0.0
         self._lock = threading.Lock()
         self._thread: threading.Thread | None = None
         self._is_running = False
@@ -28,6 +30,11 @@ class Background(Generic[T]):
     def is_running(self) -> bool:
         """Whether it is under way. Where it is not, `outcome` is that of the last time."""
         return self._is_running
+
+    @property
+    def age(self) -> float | None:
+        """Seconds since it ended last, whatever the clock was set to meanwhile; None before the first."""
+        return None if self.ended is None else time.monotonic() - self._ended
 
     def start(self, work: Callable[[], T]) -> bool:
         """Begin, unless it is under way. Whether it was begun."""
@@ -59,5 +66,5 @@ class Background(Generic[T]):
     def _end(self, outcome: T | PinciteError) -> None:
         with self._lock:
             self.outcome = outcome
-            self.ended = datetime.now(UTC)
+            self.ended, self._ended = datetime.now(UTC), time.monotonic()
             self._is_running = False

@@ -180,6 +180,28 @@ def test_a_transaction_that_fails_leaves_everything_as_it_was(folder: Path, erro
         assert sorted(catalog.files()) == ["a.md", "b.md", "c.md"]
 
 
+def test_of_what_was_skipped_only_what_changed_is_written(settings: Settings) -> None:
+    settings.index.mkdir()
+    create(settings.index, settings.corpus)
+    tried = replace(STATE, source="b.pdf", reader="pdf/1")
+    with Catalog(settings.index, writable=True) as catalog:
+        skipped = {f"{number}.jpg": "no reader for .jpg" for number in range(50)} | {"b.pdf": "empty"}
+        with catalog.writing():
+            catalog.put_skipped(skipped, {"b.pdf": tried})
+        assert (catalog.skipped(), catalog.failed()) == (skipped, {"b.pdf": tried})
+        before = catalog._connection.total_changes
+        with catalog.writing():
+            catalog.put_skipped(dict(reversed(skipped.items())), {"b.pdf": tried})
+        assert catalog._connection.total_changes == before
+        del skipped["7.jpg"]
+        skipped["8.jpg"] = "hidden"
+        skipped["new.jpg"] = "no reader for .jpg"
+        with catalog.writing():
+            catalog.put_skipped(skipped, {"b.pdf": replace(tried, size=9)})
+        assert catalog._connection.total_changes == before + 4
+        assert (catalog.skipped(), catalog.failed()) == (skipped, {"b.pdf": replace(tried, size=9)})
+
+
 def change_everything(catalog: Catalog, error: type[BaseException]) -> None:
     with catalog.writing():
         catalog.put_document(new("c.md", "Third.", first_id=3))

@@ -2,6 +2,7 @@
 
 import json
 import os
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -147,6 +148,13 @@ def test_a_look_is_for_one_generation_and_is_not_repeated_while_it_is_young(inde
     look.begin(1, older_than=60)
     assert look.wait(30)
     assert look.ended == ended
+    look._work.ended += timedelta(days=1)  # as a clock that was ahead and was put right
+    look.begin(1, older_than=60)
+    assert look.wait(30)
+    assert look.ended == ended + timedelta(days=1)
+    look.begin(1, older_than=0)
+    assert look.wait(30)
+    assert ended <= look.ended < ended + timedelta(hours=1)
     look.begin(2, older_than=60)
     assert look.wait(30)
     assert (look.found(1), look.found(2)) == (None, first)

@@ -96,7 +96,7 @@ def test_a_poisonous_file_costs_only_itself(tmp_path: Path) -> None:
         "c.fail": "Unreadable: the reader failed on it (ZeroDivisionError: division by zero ?)",
         "d.stop": "Unreadable: the reader failed on it (SystemExit: enough)",
         "e.shout": "They sail daily.",
-        "f.orphan": "Unreadable: the reader crashed on it (signal 9)",
+        "f.orphan": "Inaccessible: what read it was ended from outside (signal 9)",
         "g.close": "Unreadable: the reader crashed on it (exit status 1)",
         "h.half": "Unreadable: damaged: holds halves of characters (lone surrogates)",
         "i.eat": "Unreadable: needs more than 512 MB (sync.reader_megabytes)",
@@ -128,6 +128,15 @@ def test_time_that_the_caller_takes_is_not_the_readers(tmp_path: Path) -> None:
         time.sleep(2)
         read += outcomes
     assert said(iter(read)) == dict.fromkeys(sources, "0123456789" * 2_000_000)
+
+
+def test_no_process_is_far_ahead_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("pincite.reading.pool._AHEAD", 4)
+    sources = write(tmp_path, "0.loop", *(f"{number}.txt" for number in range(1, 9)))
+    with Readers(Sync(reader_seconds=1), 2, POISONED) as readers:
+        read = [source for source, _ in readers.read(tmp_path, sources)]
+    assert read[:4] == ["1.txt", "2.txt", "3.txt", "0.loop"]
+    assert sorted(read) == sorted(sources)
 
 
 def test_processes_are_started_for_files_only_and_used_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,6 +1,7 @@
 """Sync: what is reported is what was done, nothing is embedded twice, and what looks like an accident is refused."""
 
 import contextlib
+import errno
 import hashlib
 import io
 import json
@@ -28,12 +29,21 @@ from hypothesis import strategies as st
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder, Embedding, codes
-from pincite.errors import CorpusError, IndexBusy, IndexMismatch, PinciteError, Unreadable
+from pincite.errors import (
+    CorpusError,
+    IndexBusy,
+    IndexDamaged,
+    IndexMismatch,
+    MostRemoved,
+    PinciteError,
+    StorageError,
+    Unreadable,
+)
 from pincite.reading import READERS
 from pincite.reading.pool import Readers
 from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings, Sync
-from pincite.storage import Catalog, IndexFolder, SegmentReader, vectors
+from pincite.storage import Catalog, IndexFolder, IndexReader, Recipe, SegmentReader, vectors
 from pincite.storage.generation import generation_numbers
 from pincite.sync import Difference, Report, preview, sync, work
 from pincite.types import Document, Passage
@@ -558,6 +568,98 @@ def test_compaction_past_three_tenths_keeps_every_vector(settings: Settings, wat
         assert {key for (key,) in catalog.execute("SELECT key FROM vectors")} == set(all_vectors(settings))
 
 
+def test_segments_are_looked_through_only_when_one_may_be_wasteful(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings.corpus, notes(1))
+    sync(settings, embedder=watched)
+    record = segment(settings).stat().st_size - len(vectors.SEGMENT_MAGIC)
+    monkeypatch.setattr(vectors, "_FULL", 20 * record + len(vectors.SEGMENT_MAGIC))
+    write(settings.corpus, notes(70))
+    sync(settings, embedder=watched)  # 20, 20, 20 and 10 records
+    looked = []
+    live_bytes = Catalog.live_bytes
+    monkeypatch.setattr(Catalog, "live_bytes", lambda self: looked.append(self) or live_bytes(self))
+    for number in range(6):
+        write(settings.corpus, {f"{number:02}.md": note(number + 80)})
+        assert sync(settings, embedder=watched).embedded == 1
+    # Each leaves one record dead and might leave another so, and of 20 more than 6 must be.
+    assert len(looked) <= 3
+    assert examine(settings).problems == []
+
+
+def test_segments_that_a_reader_holds_stay_as_they_are(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings.corpus, notes(1))
+    sync(settings, embedder=watched)
+    record = segment(settings).stat().st_size - len(vectors.SEGMENT_MAGIC)
+    monkeypatch.setattr(vectors, "_FULL", 4 * record + len(vectors.SEGMENT_MAGIC))
+    write(settings.corpus, notes(12))
+    sync(settings, embedder=watched)
+    folder = IndexFolder(settings.index)
+    with IndexReader(folder, Recipe.of(settings)).snapshot():
+        held = {path: path.read_bytes() for path in folder.vectors.glob("*.seg")}
+        assert len(held) == 3
+        for number in range(6, 12):  # all of the last segment, and half of the one before
+            (settings.corpus / f"{number:02}.md").unlink()
+        sync(settings, embedder=watched)
+        sync(settings, embedder=watched)
+        write(settings.corpus, {"other.md": note(30)})
+        sync(settings, embedder=watched)
+        assert {path: path.read_bytes() for path in held} == held
+    sync(settings, embedder=watched)
+    assert sum(path.exists() for path in held) == 1
+    assert examine(settings).problems == []
+
+
+def test_what_dead_runs_built_is_gone_before_anything_new_is_written(settings: Settings, watched: Watched) -> None:
+    write(settings.corpus, notes(3))
+    sync(settings, embedder=watched)
+    generations = IndexFolder(settings.index).generations
+    for number in (7, 8):
+        shutil.copytree(generations / "000001", generations / f"{number:06}")
+    write(settings.corpus, notes(5))
+    watched.fails_after = len(watched.asked)
+    with pytest.raises(RuntimeError):
+        sync(settings, embedder=watched)
+    assert [path.name for path in generations.iterdir()] == ["000001"]
+
+
+def test_a_generation_that_cannot_be_built_leaves_nothing(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(settings.corpus, notes(3))
+    sync(settings, embedder=watched)
+    before = answers(settings, watched)
+
+    def full(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    write(settings.corpus, notes(5))
+    with monkeypatch.context() as patched:
+        patched.setattr("pincite.storage.generation.write_manifest", full)
+        with pytest.raises(StorageError, match="No space left"):
+            sync(settings, embedder=watched)
+    assert [path.name for path in IndexFolder(settings.index).generations.iterdir()] == ["000001"]
+    assert answers(settings, watched) == before
+    assert sync(settings, embedder=watched).documents == 5
+
+
+def test_a_damaged_passage_does_not_hold_up_a_file_that_was_moved(settings: Settings, watched: Watched) -> None:
+    write(settings.corpus, notes(3))
+    sync(settings, embedder=watched)
+    with closing(sqlite3.connect(settings.index / "catalog.sqlite")) as catalog, catalog:
+        catalog.execute("UPDATE passages SET heading = '[' WHERE document = (SELECT min(id) FROM documents)")
+    (settings.corpus / "00.md").rename(settings.corpus / "moved.md")
+    assert sync(settings, embedder=watched).difference.moved == [("00.md", "moved.md")]
+    with pytest.raises(IndexDamaged, match=r"moved\.md, characters 0–"):  # what is damaged is still told
+        examine(settings)
+    (settings.corpus / "moved.md").rename(settings.corpus / "again.md")
+    assert sync(settings, rebuild=True, embedder=watched).documents == 3
+    assert examine(settings).problems == []
+
+
 def test_what_comes_back_before_compaction_is_not_embedded_again(settings: Settings, watched: Watched) -> None:
     write(settings.corpus, notes(10))
     sync(settings, embedder=watched)
@@ -876,14 +978,14 @@ def test_two_first_syncs_at_once_do_not_undo_each_other(
     from pincite import sync as package
 
     write(settings.corpus, notes(3))
-    look = package.holds_documents
+    look = package.readable
 
-    def be_late(corpus: Path) -> bool:
-        monkeypatch.setattr(package, "holds_documents", look)
+    def be_late(corpus: Path) -> int:
+        monkeypatch.setattr(package, "readable", look)
         sync(settings, embedder=watched)
         return look(corpus)
 
-    monkeypatch.setattr(package, "holds_documents", be_late)
+    monkeypatch.setattr(package, "readable", be_late)
     assert told(sync(settings, embedder=watched)) == report(
         unchanged=3, documents=3, passages=3, embedded=0, generation=1
     )
@@ -1254,7 +1356,7 @@ def test_a_poisonous_file_costs_its_own_line_and_nothing_else(settings: Settings
 
 
 def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_it_has(
-    settings: Settings, watched: Watched, tmp_path: Path
+    settings: Settings, watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(settings.corpus, notes(2))
     sync(settings, embedder=watched)
@@ -1266,6 +1368,17 @@ def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_
     write(tmp_path / "other", notes(1))
     with pytest.raises(IndexMismatch, match="is the index of"):  # another folder's index is not lost by it
         sync(settings.model_copy(update={"corpus": tmp_path / "other"}), rebuild=True, embedder=watched)
+    away = [path.rename(tmp_path / path.name) for path in sorted(settings.corpus.iterdir())]
+    with pytest.raises(CorpusError, match="holds no document that can be read"):  # as a drive that is not mounted
+        sync(settings, rebuild=True, embedder=watched)
+    write(settings.corpus, {"one.md": note(1)})
+    with monkeypatch.context() as patched:
+        patched.setattr("pincite.sync.count_documents", lambda _index: 22)
+        with pytest.raises(MostRemoved, match="21 of 22 indexed documents are gone"):
+            sync(settings, rebuild=True, embedder=watched)
+    (settings.corpus / "one.md").unlink()
+    for path in away:
+        path.rename(settings.corpus / path.name)
     watched.asked.clear()
     done = sync(settings, rebuild=True, embedder=watched)
     assert (done.documents, done.embedded, watched.asked) == (2, 0, [])

@@ -35,6 +35,8 @@ from pincite.types import Document
 
 _MOST = 8
 """Processes at a time, however many cores: each may take `sync.reader_megabytes`."""
+_AHEAD = 256
+"""Files by which one process may be ahead of another."""
 _TICK = 0.5
 """Seconds between two looks at processes that say nothing."""
 _MOMENT = 0.1
@@ -69,12 +71,12 @@ class Readers:
 
         Raises `PinciteError` if no process can be started.
         """
-        waiting = iter(sources)
+        waiting = iter(enumerate(sources))
         upcoming = next(waiting, None)
         try:
             while upcoming is not None or self._busy():
-                while upcoming is not None and (process := self._free()):
-                    process.ask(corpus / upcoming, upcoming)
+                while upcoming is not None and self._is_near(upcoming[0]) and (process := self._free()):
+                    process.ask(corpus / upcoming[1], *upcoming)
                     upcoming = next(waiting, None)
                 _wait(self._busy())
                 for process in self._busy():
@@ -82,6 +84,11 @@ class Readers:
                         yield answer
         finally:  # also where nobody asks for the rest
             self._end(self._busy())
+
+    def _is_near(self, number: int) -> bool:
+        """Whether a file is to be read although those before it are not done: whoever wants them in order must keep
+        what comes early."""
+        return all(number - process.number < _AHEAD for process in self._busy())
 
     def _busy(self) -> list["_Process"]:
         return [process for process in self._processes if process.source is not None]
@@ -136,6 +143,7 @@ class _Process:
         """Since when it reads."""
         self._retires = False
         self._deadline = time.monotonic() + _PATIENCE
+        self.number = 0
         self.source: str | None = None
         """What is being read."""
 
@@ -143,9 +151,9 @@ class _Process:
         """Where something can be read when there may be an answer."""
         return self._answers.fileno()
 
-    def ask(self, path: Path, source: str) -> None:
-        """Have a file read. Its time runs once the process has started."""
-        self.source = source
+    def ask(self, path: Path, number: int, source: str) -> None:
+        """Have a file read, which has this number among all. Its time runs once the process has started."""
+        self.number, self.source = number, source
         if self._ready:
             self._deadline = time.monotonic() + self._limits.reader_seconds
         request = json.dumps({"path": str(path), "source": source, "ocr": self._limits.ocr}).encode()
@@ -238,6 +246,8 @@ class _Process:
             return self._too_large()
         if is_late or status == -signal.SIGALRM:
             return Unreadable(f"took longer than {self._limits.reader_seconds:,} s (sync.reader_seconds)")
+        if status == -signal.SIGKILL:  # not ours: the system's, where memory is short, or a person's
+            return Inaccessible(f"what read it was ended from outside ({how})")
         return Unreadable(f"the reader crashed on it ({how})")
 
     def _too_large(self) -> Unreadable:

@@ -89,8 +89,9 @@ CREATE TABLE skipped (
 Undecodable = sqlite3.DatabaseError
 """What a stored passage raises that cannot be decoded."""
 _LAST_ID = 2**63 - 1
-_MAPPED = 2**40
-"""Bytes that are read through a memory map: all, or as many as SQLite was built to allow."""
+_MAPPED, _MAPPED_TO_WRITE = 2**40, 2**28
+"""Bytes that are read through a memory map: by who asks all, or as many as SQLite was built to allow; by who writes,
+and may go through everything, no more than memory has room for."""
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
 _NOT_GIVEN = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -280,12 +281,21 @@ def exists(folder: Path) -> bool:
 
 def peek(folder: Path, key: str) -> str:
     """A value of the `meta` table of a catalog of whatever format; empty where it cannot be read."""
-    with suppress(sqlite3.DatabaseError, UnicodeDecodeError):
-        connection = sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
-        with closing(connection):
-            found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
-            return str(found[0]) if found else ""
+    with suppress(sqlite3.DatabaseError, UnicodeDecodeError), closing(_peeked(folder)) as connection:
+        found = connection.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+        return str(found[0]) if found else ""
     return ""
+
+
+def count_documents(folder: Path) -> int:
+    """How many a catalog of whatever format has; 0 where it cannot be read."""
+    with suppress(sqlite3.DatabaseError), closing(_peeked(folder)) as connection:
+        return int(connection.execute("SELECT count(*) FROM documents").fetchone()[0])
+    return 0
+
+
+def _peeked(folder: Path) -> sqlite3.Connection:
+    return sqlite3.connect(f"{(folder / FILE).resolve().as_uri()}?mode=ro", uri=True)
 
 
 class Catalog:
@@ -307,7 +317,8 @@ class Catalog:
         try:
             with self.named():
                 self._connection.execute("PRAGMA foreign_keys = ON")
-                self._connection.execute(f"PRAGMA mmap_size = {_MAPPED}")
+                mapped = 0 if is_scratch else _MAPPED_TO_WRITE if writable else _MAPPED
+                self._connection.execute(f"PRAGMA mmap_size = {mapped}")
                 if is_scratch:
                     self._connection.execute("PRAGMA journal_mode = MEMORY")
                     self._connection.execute("PRAGMA synchronous = OFF")
@@ -599,7 +610,7 @@ class Catalog:
     def rename_document(self, old: str, new: FileState) -> None:
         """Within `writing`. Where a passage is damaged already, its hash goes on saying so."""
         rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
-        sound = [stored for stored in map(_stored_passage, rows) if stored.is_sound]
+        sound = [stored for row in rows if (stored := _sound(row))]
         self._connection.execute(
             "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
             (new.source, new.size, new.modified, new.looked, old),
@@ -619,11 +630,13 @@ class Catalog:
     def put_skipped(self, skipped: Mapping[str, str], failed: Mapping[str, FileState]) -> None:
         """Replace the list of what was skipped; `failed`: those of them that were tried. Within `writing`."""
         untried = FileState("", 0, 0, 0, "")
-        rows = [(source, reason, failed.get(source, untried)) for source, reason in sorted(skipped.items())]
-        self._connection.execute("DELETE FROM skipped")
+        before = {row[0]: row for row in self._rows("ssiiiss", "SELECT * FROM skipped")}
+        rows = [(source, reason, *astuple(failed.get(source, untried))[1:]) for source, reason in skipped.items()]
+        gone = before.keys() - skipped.keys()
+        self._connection.executemany("DELETE FROM skipped WHERE source = ?", [(source,) for source in sorted(gone)])
         self._connection.executemany(
-            "INSERT INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [(source, reason, *astuple(state)[1:]) for source, reason, state in rows],
+            "INSERT OR REPLACE INTO skipped VALUES (?, ?, ?, ?, ?, ?, ?)",
+            sorted(row for row in rows if before.get(row[0]) != row),
         )
 
     # Passages
@@ -841,6 +854,15 @@ def _stored_passage(row: tuple) -> StoredPassage:
     if len(stored.numbers) % 4:
         raise stored.complaint()
     return stored
+
+
+def _sound(row: tuple) -> StoredPassage | None:
+    """None for one that is not, or cannot even be decoded."""
+    try:
+        stored = _stored_passage(row)
+        return stored if stored.is_sound else None
+    except sqlite3.DatabaseError:
+        return None
 
 
 def _coverage(stored: str) -> Coverage:

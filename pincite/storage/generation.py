@@ -440,13 +440,17 @@ def build(
             if before:
                 _link(before / "lexical", folder / "lexical", {name for part in words for name in part.files})
                 _link(before / "dense", folder / "dense", vectors.files)
-    except (DerivedDamaged, CorruptRecord) as error:  # this is how the libraries say that they cannot write, too
+        return write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)  # the next try may need the room
+        if not isinstance(error, DerivedDamaged | CorruptRecord):
+            raise
+        # This is how the libraries say that they cannot write, too.
         if before:
             raise DerivedDamaged(str(error)) from error
         raise StorageError(f"{str(error).splitlines()[0]}: see to the disk and run again") from error
     finally:
         reader.close()
-    return write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
 
 
 def _vectors(catalog: Catalog, reader: SegmentReader, ids: np.ndarray) -> np.ndarray:

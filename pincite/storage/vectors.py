@@ -176,11 +176,12 @@ class SegmentReader:
 def trim(folder: Path, committed: Mapping[int, int]) -> None:
     """Cut off what lies past the last committed record of each segment: a dead run's.
 
-    `committed`: segment → end of its last committed record. One that is not in it although later
-    ones are was emptied by compaction, and a reader of an older state may still need it.
+    `committed`: segment → end of its last committed record. One that is not in it was emptied by compaction, and a
+    reader of an older state may still need it, or it is a dead run's, which only begins what is the last.
     """
-    for number in segment_numbers(folder):
-        if number not in committed and number < max(committed, default=0):
+    numbers = segment_numbers(folder)
+    for number in numbers:
+        if number not in committed and number < numbers[-1]:
             continue
         path = segment_path(folder, number)
         size = path.stat().st_size

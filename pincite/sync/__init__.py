@@ -29,8 +29,8 @@ from pincite.storage import (
     staging,
     vectors,
 )
-from pincite.storage.catalog import FILE, FORMAT, exists, peek
-from pincite.sync.difference import Difference, compare, holds_documents
+from pincite.storage.catalog import FILE, FORMAT, count_documents, exists, peek
+from pincite.sync.difference import Difference, compare, readable
 from pincite.sync.run import Run
 from pincite.sync.work import Work
 from pincite.types import Document, Progress
@@ -90,13 +90,15 @@ def sync(
     started = time.monotonic()
     corpus = _corpus_folder(settings)
     index = IndexFolder(settings.index)
-    if not exists(index.path) and not holds_documents(corpus):
+    if not exists(index.path) and not readable(corpus):
         raise _nothing_to_index(corpus)
     recipe = Recipe.of(settings)
     with index.writer():
         if rebuild and exists(index.path) and peek(index.path, "format").isdecimal():
             _check_corpus(peek(index.path, "corpus"), corpus, index.path, move_corpus)
             if peek(index.path, "format") != str(FORMAT):
+                known = count_documents(index.path)
+                _guard(known, max(known - readable(corpus), 0), corpus, allow_removals)
                 (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
         if not exists(index.path):
             _begin(index, corpus)
@@ -107,10 +109,10 @@ def sync(
             engine = open_writer(settings, catalog, recipe)
             difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
             known = catalog.counts()["documents"]
-            _guard(difference, known, corpus, allow_removals)
+            _guard_against(difference, known, corpus, allow_removals)
             run = Run(settings, index, catalog, staged, recipe, engine, embedder, progress, work)
             difference = run.read(difference, corpus, anew=rebuild)
-            _guard(difference, known, corpus, allow_removals)  # what turned out to hold no text is gone too
+            _guard_against(difference, known, corpus, allow_removals)  # what turned out to hold no text is gone too
             embedded = run.apply(difference, anew=rebuild)
             if move_corpus:
                 with catalog.writing():
@@ -215,10 +217,16 @@ def _check_corpus(indexed: str, corpus: Path, index: Path, move_corpus: bool) ->
         )
 
 
-def _guard(difference: Difference, known: int, corpus: Path, allow_removals: bool) -> None:
-    """Refuse what looks like an accident: an emptied folder, or one that lost most of its documents."""
+def _guard_against(difference: Difference, known: int, corpus: Path, allow_removals: bool) -> None:
     removed = len(difference.removed)
     if known + len(difference.added) == removed:
+        raise _nothing_to_index(corpus)
+    _guard(known, removed, corpus, allow_removals)
+
+
+def _guard(known: int, removed: int, corpus: Path, allow_removals: bool) -> None:
+    """Refuse what looks like an accident: an emptied folder, or one that lost most of its documents."""
+    if known and removed == known:
         raise _nothing_to_index(corpus)
     if known >= _MANY and removed * 2 > known and not allow_removals:
         raise MostRemoved(

@@ -99,6 +99,7 @@ def connected(settings: Settings, address: str = LOCAL) -> "Iterator[Cluster]":
                 handler.setLevel(logging.CRITICAL + 1)
         context = ray.data.DataContext.get_current().copy()
         context.enable_progress_bars = False
+        context.execution_options.preserve_order = True  # what comes early waits with Ray, not in our memory
         context.execution_no_progress_timeout_s = _STANDSTILL + _FILES * settings.sync.reader_seconds
         # Ray tells of a lost worker on the standard output, which may be somebody's JSON.
         with ray.data.DataContext.current(context), redirect_stdout(sys.stderr):

@@ -127,9 +127,9 @@ def compare(
     )
 
 
-def holds_documents(corpus: Path) -> bool:
-    """Whether the folder holds at least one file that a reader could be tried on."""
-    return any(_reason_to_skip(source, info) is None for source, info in _walk(corpus, {}, {}))
+def readable(corpus: Path) -> int:
+    """How many files of the folder a reader could be tried on."""
+    return sum(_reason_to_skip(source, info) is None for source, info in _walk(corpus, {}, {}))
 
 
 def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iterator[tuple[str, os.stat_result]]:

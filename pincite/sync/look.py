@@ -1,6 +1,6 @@
 """How the corpus folder differs from the index, looked at now and then and never while anybody waits."""
 
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 from pincite.background import Background
 from pincite.errors import PinciteError
@@ -35,8 +35,8 @@ class Look:
     def begin(self, generation: int, older_than: float = 0, synced: datetime | None = None) -> None:
         """Look again, unless somebody is looking, or what was found of this generation is younger than so many
         seconds and than the sync that ended at `synced`."""
-        ended = self.ended
-        young = ended is not None and datetime.now(UTC) - ended < timedelta(seconds=older_than)
+        ended, age = self.ended, self._work.age
+        young = age is not None and age < older_than
         if ended is not None and synced is not None and ended < synced:
             young = False
         if not (young and self.found(generation) is not None):

@@ -38,8 +38,9 @@ _BATCH = 256
 """Vector records between two commits: what a run that dies loses at most."""
 _ID_BLOCK = 4096
 _DEAD_SHARE = 0.3
-_VACATED = "vacated"
-"""What is dead in the segments, in bytes, at most: counting the living ones takes as long as the index is large."""
+_VACATED, _SLACK = "vacated", "slack"
+"""What may have died in the segments since the living records were counted, which takes as long as the index is large;
+and how much may die before one of them can be wasteful. In bytes."""
 
 
 class Run:
@@ -80,6 +81,8 @@ class Run:
         """
         catalog = self._catalog
         vectors.trim(self._index.vectors, catalog.committed_ends())
+        if catalog.generation:  # before it the segments of a lost catalog are all there is
+            self._sweep()  # what dead runs left takes the room that this one may need
         self._engine.settle()
         anew = anew or not self.is_intact()
         embedded = 0
@@ -97,9 +100,12 @@ class Run:
                 embedded += self._embed(self._unembedded(gone, everything=True))
                 self._commit(difference, gone, None)
             self._engine.publish()
-        generation.sweep(self._index, catalog.generation, set(catalog.committed_ends()))
+        self._sweep()
         catalog.checkpoint()
         return embedded
+
+    def _sweep(self) -> None:
+        generation.sweep(self._index, self._catalog.generation, set(self._catalog.committed_ends()))
 
     # Reading
 
@@ -305,11 +311,14 @@ class Run:
         sizes = {
             number: vectors.segment_path(folder, number).stat().st_size for number in vectors.segment_numbers(folder)
         }
-        if int(catalog.meta(_VACATED) or 0) < _DEAD_SHARE * min(sizes.values(), default=0):
-            return  # not even one of them can be that wasteful
+        if int(catalog.meta(_VACATED) or 0) < int(catalog.meta(_SLACK) or 0):
+            return
         live = catalog.live_bytes()
-        catalog.set_meta(_VACATED, str(sum(sizes.values()) - sum(live.values())))
-        wasteful = [number for number, size in sizes.items() if live.get(number, 0) < (1 - _DEAD_SHARE) * size]
+        slack = {number: int(live.get(number, 0) - (1 - _DEAD_SHARE) * size) for number, size in sizes.items()}
+        wasteful = [number for number, left in slack.items() if left < 0]
+        lasting = [left for number, left in slack.items() if left >= 0 and (number < max(sizes) or len(sizes) == 1)]
+        catalog.set_meta(_VACATED, "0")
+        catalog.set_meta(_SLACK, str(min(lasting, default=0)))  # of the last, which grows, little can be dead
         if not wasteful:
             return
         writer = SegmentWriter(folder, catalog.committed_ends())
