@@ -151,6 +151,11 @@ def test_other_names_and_pages_of_other_sites_are_refused(local: Server) -> None
     for origin in ("http://evil.example", "null", f"http://127.0.0.1:{local.port + 1}"):
         assert local.post("/v1/search", {"question": QUESTION}, {"Origin": origin}).status == 403
     assert local.post("/v1/search", {"question": QUESTION}, {"Origin": local.address}).status == 200
+    # A picture that such a page shows is asked for without an origin.
+    for site in ("cross-site", "same-site"):
+        assert local.get("/v1/index/difference", {"Sec-Fetch-Site": site, "Sec-Fetch-Mode": "no-cors"}).status == 403
+    for site in ("none", "same-origin"):
+        assert local.get("/v1/index", {"Sec-Fetch-Site": site}).status == 200
     # A page of another site may send forms without asking first, and JSON only if it is let; it is not.
     for kind in ("text/plain", "application/x-www-form-urlencoded", ""):
         reply = local.ask("POST", "/v1/sync", b"{}", {"Content-Type": kind})
@@ -370,6 +375,46 @@ def test_a_port_in_use_and_a_name_of_another_machine_are_told_in_one_line(local:
         )
         assert done.returncode == 1
         assert done.stderr.startswith(f"pincite: {error}")
+
+
+STUCK = """
+import signal, threading, time
+from functools import partial
+from types import SimpleNamespace
+from pincite.api import serve
+
+serve._GRACE, serve.Resources.PATIENCE = 0.3, 0.2
+server = SimpleNamespace(should_exit=False, handle_exit=lambda number, frame: print("told", flush=True))
+signal.signal(signal.SIGTERM, partial(serve._end, server))
+threading.Thread(target=lambda: time.sleep(60)).start()
+print("at work", flush=True)
+"""
+
+
+def test_a_thread_that_does_not_end_does_not_keep_the_server(tmp_path: Path) -> None:
+    with subprocess.Popen([sys.executable, "-c", STUCK], cwd=ROOT, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "at work\n"
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 0
+        assert process.stdout.read() == "told\n"
+
+
+def test_an_index_that_was_built_otherwise_is_not_healthy(home: Path) -> None:
+    folder = home / "otherwise"
+    folder.mkdir()
+    (folder / "pincite.toml").write_text('corpus = "../corpus"\nindex = "../index"\n[passages]\ntokens = 100\n')
+    with answering(folder) as server:
+        reply = server.post("/v1/search", {"question": QUESTION})
+        assert reply.status == 503
+        assert "built with passage_tokens 128, the settings ask for 100" in reply.detail
+        assert (server.get("/health").status, server.get("/metrics").status) == (503, 200)
+
+
+def test_files_are_those_of_the_folder_that_was_indexed(home: Path, tmp_path: Path) -> None:
+    with answering(tmp_path, "--index", str(home / "index")) as server:
+        assert server.get("/v1/document", source="heron.md").table["file"] == "current"
+        assert server.get("/v1/file", source="heron.md").body == (home / "corpus" / "heron.md").read_bytes()
 
 
 def test_what_is_not_installed_is_named() -> None:

@@ -5,9 +5,11 @@ import itertools
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -51,6 +53,31 @@ _numbers = itertools.count()
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with milvus_lite.serving(tmp_path_factory.mktemp("milvus") / "data") as address:
         yield address
+
+
+def test_who_asks_a_server_that_does_not_answer_waits_once(
+    sample: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pincite.storage.milvus.cluster._CONNECT_SECONDS", 2.0)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        engine = Engine(url=f"http://127.0.0.1:{silent.getsockname()[1]}")
+        searcher = Searcher(sample.model_copy(update={"engine": engine}), embedder)
+        refused: list[str] = []
+
+        def ask() -> None:
+            with pytest.raises(StorageError) as caught:
+                searcher.search(QUESTIONS[0])
+            refused.append(str(caught.value))
+
+        threads = [threading.Thread(target=ask) for _ in range(5)]
+        began = time.monotonic()
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert time.monotonic() - began < 8  # one after another they would take ten
+    assert len(set(refused)) == 1
+    assert refused[0].startswith(f"{engine.url}: Milvus does not do what it is asked")
 
 
 def on(url: str, settings: Settings, **other: Any) -> Settings:

@@ -259,9 +259,11 @@ def _check_host(host: str) -> None:
 
 
 def _check_origin(headers: Headers) -> None:
-    """A browser says from which page a request comes. None of ours asks, so all others are refused."""
-    origin = headers.get("origin")
-    if origin is not None and _authority(origin) != headers.get("host"):
+    """A browser says from which page a request comes, or at least that it comes from another site, as where that shows
+    a picture from here. None of our pages asks, so all others are refused."""
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "none")
+    is_foreign = origin is not None and _authority(origin) != headers.get("host")
+    if is_foreign or site not in ("none", "same-origin"):
         raise Problem(
             403, "the request comes from a page of another site: ask from a program, or from a page of this server"
         )

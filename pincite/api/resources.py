@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from anyio import CapacityLimiter
 
+from pincite.errors import PinciteError
 from pincite.evaluation.background import Evaluations
 from pincite.holdings import IndexState, index_state
 from pincite.processors import cores
@@ -18,8 +19,7 @@ _YOUNG = 15.0
 """Seconds for which a look at the folder is good enough."""
 _STATE_SECONDS = 1.0
 """For which the state of one generation is good enough: to count the bytes of an index takes longest."""
-_PATIENCE = 10.0
-"""Seconds in which a sync and an evaluation stop where they can."""
+_OWN = 4
 
 
 class _Kept(NamedTuple):
@@ -31,12 +31,17 @@ class _Kept(NamedTuple):
 class Resources:
     """Made once for the server. Safe to share between threads."""
 
+    PATIENCE = 20.0
+    """Seconds in which a sync and an evaluation stop where they can."""
+
     def __init__(self, settings: Settings) -> None:
         """Loads the model. Raises `ModelError`."""
         self.settings = settings
         self.searcher = Searcher(settings)
         self.turns = CapacityLimiter(cores())
         """Questions that are answered at a time; the others wait without a thread."""
+        self.own_turns = CapacityLimiter(_OWN)
+        """Threads for what is asked of the server itself, which nobody else takes."""
         self.job = Job(settings, self.searcher.embedder)
         self.evaluations = Evaluations(self.searcher)
         self.look = Look(settings)
@@ -52,14 +57,20 @@ class Resources:
             kept = self._state = _Kept(manifest, time.monotonic(), index_state(self.settings, self._recipe))
         return kept.state
 
-    def look_again(self, generation: int, seconds: float) -> None:
-        """See to it that there is a look at the folder that is young enough, and wait for it, but no longer than so."""
+    def is_usable(self) -> bool:
+        """Whether a question would be answered."""
+        try:
+            return self.searcher.index.generation() > 0
+        except PinciteError:
+            return False
+
+    def look_again(self, generation: int) -> None:
+        """See to it that there is, or will be, a look at the folder that is young enough."""
         self.look.begin(generation, _YOUNG, self.job.ended)
-        self.look.wait(seconds)
 
     def close(self) -> None:
         """Stop what runs beside. What a sync embedded stays for the next one."""
         self.job.cancel()
         self.evaluations.cancel()
-        self.job.wait(_PATIENCE)
-        self.evaluations.wait(_PATIENCE)
+        self.job.wait(self.PATIENCE / 2)
+        self.evaluations.wait(self.PATIENCE / 2)

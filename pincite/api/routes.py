@@ -2,9 +2,11 @@
 
 from datetime import datetime
 from functools import partial
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 from urllib.parse import quote
 
+from anyio import move_on_after, sleep
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Body, Depends, Query, Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
@@ -27,6 +29,10 @@ _LOOK_SECONDS = 0.2
 """Waited for a look at the folder where counts are asked for: of a small folder it is done by then."""
 _DIFFERENCE_SECONDS = 5.0
 """The same where the difference itself is asked for."""
+_TICK = 0.05
+"""Seconds between two looks whether it is done."""
+_HEALTH_SECONDS = 5.0
+"""After which an index that does not answer is one that cannot be used."""
 
 
 T = TypeVar("T")
@@ -150,8 +156,8 @@ def document(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) 
 )
 def file(resources: Shared, asked: Annotated[schemas.AskedSource, Query()]) -> Response:
     """The file itself, byte for byte, while it is the one that was indexed."""
-    corpus = resources.settings.corpus
     with resources.searcher.index.catalog() as catalog:
+        corpus = Path(catalog.meta("corpus"))
         state = catalog.states([asked.source]).get(asked.source)
         if state is None:
             raise _not_indexed(asked.source)
@@ -181,7 +187,7 @@ def _document(resources: Resources, source: str) -> tuple[Document, Freshness]:
         found = catalog.document(source)
         if found is None:
             raise _not_indexed(source)
-        return found, freshness(resources.settings.corpus, catalog, [source])[source]
+        return found, freshness(Path(catalog.meta("corpus")), catalog, [source])[source]
 
 
 def _not_indexed(source: str) -> Problem:
@@ -199,7 +205,8 @@ def _around(document: Document, start: int, end: int) -> dict[str, Any]:
 def index(resources: Shared) -> Response:
     """What is indexed, and how many files of the folder differ from it."""
     state = resources.state()
-    resources.look_again(state.generation, _LOOK_SECONDS)
+    resources.look_again(state.generation)
+    resources.look.wait(_LOOK_SECONDS)
     found = resources.look.found(state.generation)
     counts = None
     if isinstance(found, Difference):
@@ -220,10 +227,13 @@ def index(resources: Shared) -> Response:
 
 
 @router.get("/v1/index/difference", response_model=schemas.Differing, responses=refusals(409), tags=["index"])
-def difference(resources: Shared) -> Response:
+async def difference(resources: Shared) -> Response:
     """What a sync would do, file by file, as `ingest.py --dry-run --json` prints it. At most 15 s old."""
-    generation = resources.state().generation
-    resources.look_again(generation, _DIFFERENCE_SECONDS)
+    generation = (await run_sync(resources.state)).generation
+    resources.look_again(generation)
+    with move_on_after(_DIFFERENCE_SECONDS):
+        while resources.look.is_running:  # many may wait, and none of them takes a thread
+            await sleep(_TICK)
     found = resources.look.found(generation)
     if isinstance(found, PinciteError):
         raise Problem(409, str(found)) from found
@@ -382,15 +392,12 @@ def _ended(outcome: T | PinciteError | None, what: str) -> T:
 
 
 @unguarded.get("/health", response_model=schemas.Health, tags=["server"])
-def health(resources: Shared) -> Response:
+async def health(resources: Shared) -> Response:
     """Whether the index can be asked. Needs no key."""
-    try:
-        is_there = resources.searcher.index.generation() > 0
-    except PinciteError:
-        is_there = False
-    if not is_there:
-        raise Problem(503, "the index cannot be used: GET /v1/index says why")
-    return JSONResponse({"status": "ok"})
+    with move_on_after(_HEALTH_SECONDS):
+        if await run_sync(resources.is_usable, limiter=resources.own_turns, abandon_on_cancel=True):
+            return JSONResponse({"status": "ok"})
+    raise Problem(503, "the index cannot be used: GET /v1/index says why")
 
 
 @router.get(
@@ -399,6 +406,7 @@ def health(resources: Shared) -> Response:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}}},
     tags=["server"],
 )
-def metrics(request: Request) -> Response:
+async def metrics(request: Request, resources: Shared) -> Response:
     """What the server counts, in the format of Prometheus."""
-    return Response(request.app.state.metrics.text(), headers={"Content-Type": CONTENT_TYPE})
+    text = await run_sync(request.app.state.metrics.text, limiter=resources.own_turns)
+    return Response(text, headers={"Content-Type": CONTENT_TYPE})

@@ -4,6 +4,9 @@ import ipaddress
 import os
 import signal
 import socket
+import threading
+from functools import partial
+from types import FrameType
 
 import uvicorn
 
@@ -41,12 +44,22 @@ def serve(settings: Settings, host: str, port: int) -> None:
         server = uvicorn.Server(config)
         # It raises the signal once more when it is done, which would end the process as if it had not been.
         for number in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(number, server.handle_exit)
+            signal.signal(number, partial(_end, server))
         address, port = listening.getsockname()[:2]
         named = f"[{address}]" if ":" in address else address
         asked = "with a key" if settings.api.keys else "this machine alone"
         print(f"http://{named}:{port} ({asked}): GET /openapi.json lists the routes, Ctrl+C ends it", flush=True)
         server.run(sockets=[listening])
+
+
+def _end(server: uvicorn.Server, number: int, frame: FrameType | None) -> None:
+    """Have the server end by itself, and end the process where it does not: a thread cannot be stopped, and an index
+    bears being left at any moment."""
+    if not server.should_exit:
+        last = threading.Timer(_GRACE + Resources.PATIENCE, os._exit, (0,))
+        last.daemon = True
+        last.start()
+    server.handle_exit(number, frame)
 
 
 def _listening(settings: Settings, host: str, port: int) -> socket.socket:

@@ -70,7 +70,7 @@ class Reader(Protocol):
         `IndexDamaged`."""
 
     def generation(self) -> int:
-        """The one that is read; 0 where there is none. Raises `StorageError`."""
+        """The one that is read; 0 where there is none. Raises `StorageError`, as where it was built in another way."""
 
 
 class Writer(Protocol):

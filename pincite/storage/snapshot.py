@@ -169,6 +169,8 @@ class IndexReader:
     def generation(self) -> int:
         """The current one; 0 where there is none. Raises `IndexMissing`, `IndexMismatch`, `IndexDamaged`."""
         with self.catalog() as catalog:
+            if catalog.generation:
+                self._recipe.check(catalog, self.folder.path)
             return catalog.generation
 
     def _connected(self) -> Catalog:

@@ -1,6 +1,7 @@
 """One state of an index on a cluster, held for the time of one answer."""
 
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from operator import attrgetter
@@ -21,6 +22,8 @@ from pincite.storage.vectors import Held
 
 _CARRIED = 1000
 """Passages that come with the search that finds them; of more, the ids alone."""
+_SOON = 5.0
+"""Seconds for which a refused connection is not tried again."""
 
 
 class ClusterSnapshot:
@@ -139,6 +142,8 @@ class ClusterReader:
         self._recipe = recipe
         self._index = IndexReader(IndexFolder(settings.index), recipe)
         self._opened: Cluster | None = None
+        self._refused: tuple[float, StorageError] | None = None
+        """When a connection was refused last, and why."""
         self._lock = threading.Lock()
 
     @contextmanager
@@ -166,8 +171,10 @@ class ClusterReader:
 
     def generation(self) -> int:
         """The one that is read; 0 where there is none."""
-        published = self._cluster().published()
-        return published.generation if published else 0
+        try:
+            return self._published(self._cluster()).generation
+        except IndexMissing:
+            return 0
 
     def _look_for_documents(self) -> None:
         folder = self._settings.index
@@ -175,9 +182,17 @@ class ClusterReader:
             raise IndexMissing(f"{folder}: the documents are on the machine that syncs: ask there")
 
     def _cluster(self) -> Cluster:
+        """The connection. Where there is none to be had, whoever asks soon after is told so at once: they would wait
+        for the same, one after the other."""
         with self._lock:
             if self._opened is None:
-                self._opened = Cluster(self._settings.engine)
+                if self._refused is not None and time.monotonic() - self._refused[0] < _SOON:
+                    raise StorageError(str(self._refused[1]))
+                try:
+                    self._opened = Cluster(self._settings.engine)
+                except StorageError as error:
+                    self._refused = (time.monotonic(), error)
+                    raise
             return self._opened
 
     def _published(self, cluster: Cluster) -> Published:
