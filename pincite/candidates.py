@@ -16,6 +16,8 @@ from pincite.storage.vectors import Held
 Told = Callable[[str], None]
 """Told the name of a stage when it ends."""
 EVERYTHING = Selection()
+_DEEPEST = 50_000
+"""Passages in whose text phrases are looked for, the nearest first: some seconds' worth."""
 
 
 def nobody(_stage: str) -> None:
@@ -53,6 +55,8 @@ class Pool:
         self._selection = selection
         self._told = told
         self.statistics = TermStatistics(snapshot.contents.passages, snapshot.frequencies(query.terms))
+        self.gave_up = False
+        """Whether phrases were looked for in many passages and not in all."""
         self._passages: dict[int, StoredPassage] = {}
         self._read: set[bytes] = set()
         self._batches: list[_Batch] = []
@@ -95,10 +99,11 @@ class Pool:
             self._look_at(found)
             admitted = [id_ for id_ in found if self._admits(id_)][:count]
             # A list that is shorter than was asked for is all there is.
-            if len(admitted) == count or len(found) < fetched:
+            if len(admitted) == count or len(found) < fetched or fetched >= _DEEPEST:
+                self.gave_up = self.gave_up or len(found) >= max(count + 1, _DEEPEST)
                 self._read_records(admitted)
                 return admitted
-            fetched, found = 4 * fetched, None
+            fetched, found = min(4 * fetched, max(_DEEPEST, count)), None
 
     def _admits(self, id_: int) -> bool:
         stored = self._passages.get(id_)

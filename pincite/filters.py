@@ -3,6 +3,11 @@
 from dataclasses import dataclass, fields
 from datetime import date
 
+from pincite.errors import QuestionError
+
+MOST_WORDS = 32
+"""Words, phrases or titles of one kind, at most: each is looked for in whatever may answer."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -37,9 +42,13 @@ class Filters:
     """The file was changed earlier than this day."""
 
     def __post_init__(self) -> None:
+        """Raises `QuestionError` for more than `MOST_WORDS` of one kind."""
         for field in fields(self):
             if not isinstance(value := getattr(self, field.name), date | None):
                 object.__setattr__(self, field.name, tuple(sorted(set(value))))
+        for name, what in _COUNTED.items():
+            if (count := len(getattr(self, name))) > MOST_WORDS:
+                raise QuestionError(f"{count:,} {what}: name at most {MOST_WORDS}")
 
     def __bool__(self) -> bool:
         return any(getattr(self, field.name) for field in fields(self))
@@ -60,6 +69,15 @@ class Filters:
                 *([f"before:{self.before}"] if self.before else []),
             ]
         )
+
+
+_COUNTED = {
+    "titles": "words of titles",
+    "no_titles": "words of titles to leave out",
+    "phrases": "phrases",
+    "no_phrases": "phrases to leave out",
+    "no_words": "words to leave out",
+}
 
 
 def _value(value: str) -> str:

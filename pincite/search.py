@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from pincite import citation, embedding, relevance, storage
 from pincite.candidates import Pool, Told, nobody
 from pincite.embedding import Embedder, QueryEmbedding
-from pincite.errors import IndexDamaged, IndexOutrun, StorageError
+from pincite.errors import IndexDamaged, IndexOutrun, QuestionError, StorageError
 from pincite.filters import Filters
 from pincite.processors import cores
 from pincite.query import Query, parse
@@ -123,6 +123,11 @@ class Searcher:
             told("embedding")
             while True:
                 by_vector = pool.by_vector(question.vector, fetched, nearest)
+                if pool.gave_up and not by_words and not by_vector:
+                    raise QuestionError(
+                        "none of the passages nearest to the question is as its phrases ask: leave them away, or limit"
+                        " where to look with in:"
+                    )
                 ranked = fold(self.rank(question, pool, {*by_words, *by_vector}, told))
                 told("order")
                 if len(ranked) >= count or len(by_vector) < fetched:  # those are all there are

@@ -53,10 +53,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 @pytest.fixture(scope="session")
-def embedder(tmp_path_factory: pytest.TempPathFactory) -> Embedder:
+def together(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder that all processes of a run of tests share."""
+    own = tmp_path_factory.getbasetemp()
+    return own.parent if "PYTEST_XDIST_WORKER" in os.environ else own
+
+
+@pytest.fixture(scope="session")
+def embedder(together: Path) -> Embedder:
     """The default model on the engine that this machine gets."""
     # Of several processes of tests one converts it, and the others wait.
-    with FileLock(tmp_path_factory.getbasetemp().parent / "model.lock"):
+    with FileLock(together / "model.lock"):
         return embedding.open_embedder(embedding.find("all-MiniLM-L6-v2"))
 
 
@@ -68,10 +75,14 @@ def settings(tmp_path: Path) -> Settings:
 
 
 @pytest.fixture(scope="session")
-def sample(tmp_path_factory: pytest.TempPathFactory, embedder: Embedder) -> Settings:
+def sample(together: Path, embedder: Embedder) -> Settings:
     """The sample corpus, indexed. Not to be written to."""
-    settings = Settings(corpus=ROOT / "corpus", index=tmp_path_factory.mktemp("sample") / "index")
-    sync(settings, embedder=embedder)
+    settings = Settings(corpus=ROOT / "corpus", index=together / "sample" / "index")
+    made = together / "sample" / "made"
+    with FileLock(together / "sample.lock"):
+        if not made.exists():  # of several processes of tests the first makes it
+            sync(settings, embedder=embedder)
+            made.touch()
     return settings
 
 

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 
 from pincite import Searcher, Settings
 from pincite.embedding import Embedder
+from pincite.errors import QuestionError
 from pincite.evaluation.runs import METHODS, ask
 from pincite.filters import Filters
 from pincite.query import parse, plain
@@ -243,6 +244,45 @@ def test_phrases_are_looked_for_as_deep_as_they_stand(settings: Settings, embedd
     assert sources(searcher.search(query, 10)) == {"z0.txt", "z1.txt", "z2.txt", "z3.txt"}
 
 
+def test_phrases_that_leave_out_all_that_is_near_are_refused(
+    settings: Settings, embedder: Embedder, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("pincite.candidates._DEEPEST", 16)
+    for number in range(20):
+        (settings.corpus / f"{number:02}.txt").write_text(f"Ferry {number} sails daily.")
+    sync(settings, embedder=embedder)
+    narrow = settings.model_copy(update={"search": settings.search.model_copy(update={"candidates": 10})})
+    searcher = Searcher(narrow, embedder)
+    with pytest.raises(QuestionError) as caught:
+        searcher.search('when do ferries sail -"daily"')
+    assert str(caught.value) == (
+        "none of the passages nearest to the question is as its phrases ask: leave them away, or limit where to look"
+        " with in:"
+    )
+    # What is among them is found, however much else is left out.
+    last = searcher.search("when do ferries sail", 10).hits[-1].passage
+    others = " ".join(f'-"ferry {number}"' for number in range(20) if f"Ferry {number} " not in last.text)
+    assert sources(searcher.search(f"when do ferries sail {others}")) == {last.source}
+
+
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("titles", "words of titles"),
+        ("no_titles", "words of titles to leave out"),
+        ("phrases", "phrases"),
+        ("no_phrases", "phrases to leave out"),
+        ("no_words", "words to leave out"),
+    ],
+)
+def test_words_to_look_for_everywhere_are_few(name: str, what: str) -> None:
+    words = tuple(f"word{number}" for number in range(33))
+    assert getattr(Filters(**{name: words[:32]}), name) == tuple(sorted(words[:32]))
+    with pytest.raises(QuestionError) as caught:
+        Filters(**{name: words})
+    assert str(caught.value) == f"33 {what}: name at most 32"
+
+
 def test_copies_are_named_only_where_they_pass(settings: Settings, embedder: Embedder) -> None:
     for source in ("a/x.txt", "a/y.txt", "b/z.txt"):
         path = settings.corpus / source
@@ -367,7 +407,7 @@ def test_all_that_hold_a_phrase_are_found(words: lexical.LexicalIndex, tmp_path:
     ],
 )  # fmt: skip
 def test_whole_words_are_held_but_for_case_accents_and_white_space(text: str, phrase: str, expected: bool) -> None:
-    assert lexical.holds(text, phrase) is expected
+    assert (lexical.phrase(phrase).search(lexical.folded(text)) is not None) is expected
 
 
 @hypothesis_settings(deadline=None, max_examples=200)
@@ -379,7 +419,7 @@ def test_whole_words_are_held_but_for_case_accents_and_white_space(text: str, ph
 )
 def test_what_is_quoted_from_a_text_is_held_by_it(before: str, words: list[str], gaps: list[str], after: str) -> None:
     text = "".join(word.swapcase() + gap for word, gap in zip(words, gaps, strict=False))
-    assert lexical.holds(f"{before} {text} {after}", " ".join(words))
+    assert lexical.phrase(" ".join(words)).search(lexical.folded(f"{before} {text} {after}"))
 
 
 PIECES = [

@@ -6,6 +6,7 @@ import re
 import shutil
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from functools import lru_cache
 from itertools import count, islice
 from pathlib import Path
 from typing import Any
@@ -64,12 +65,13 @@ def folded(text: str) -> str:
     return " ".join(" ".join(_folder.analyze(unicodedata.normalize("NFKC", text))).split())
 
 
-def holds(text: str, phrase: str) -> bool:
-    """Whether these whole words stand in a text in this order: alike but for case, accents, compatibility
+@lru_cache(maxsize=1024)
+def phrase(words: str) -> re.Pattern[str]:
+    """Finds these whole words in this order in a text that is `folded`: alike but for case, accents, compatibility
     forms and white space."""
-    words = folded(phrase)
+    words = folded(words)
     before, after = (r"(?<!\w)" if words[:1].isalnum() else "", r"(?!\w)" if words[-1:].isalnum() else "")
-    return re.search(before + re.escape(words) + after, folded(text)) is not None
+    return re.compile(before + re.escape(words) + after)
 
 
 def build(

@@ -36,11 +36,12 @@ class Selection:
 
     def admits(self, passage: Passage) -> bool:
         """Whether an allowed passage holds the phrases as they are, and none of those that it must not."""
-        return not self._holds_a_run(passage) and all(
-            all(lexical.holds(passage.text, phrase) for phrase in asked.phrases)
-            and not any(
-                lexical.holds(words, phrase) for phrase in asked.no_phrases for words in (passage.context, passage.text)
-            )
+        if self._holds_a_run(passage):
+            return False
+        text, above = lexical.folded(passage.text), lexical.folded(passage.context)
+        return all(
+            all(lexical.phrase(words).search(text) for words in asked.phrases)
+            and not any(lexical.phrase(words).search(place) for words in asked.no_phrases for place in (above, text))
             for asked in self.filters
         )
 
