@@ -369,6 +369,8 @@ def test_what_ray_says_of_a_lost_worker_is_not_in_the_json(machines: "Cluster", 
 
 @pytest.mark.slow
 def test_an_interrupt_ends_the_cluster_and_leaves_the_index_as_it_was(notes: Settings) -> None:
+    for number in range(NOTES, 4 * NOTES):  # so that nobody is done before the signal comes
+        (notes.corpus / f"{number:03}.md").write_text(note(number))
     process, _ = begun(None, notes, "_embed")
     process.send_signal(signal.SIGINT)
     output, _ = process.communicate(timeout=60)

@@ -12,6 +12,7 @@ from pincite.evaluation import judgements
 from pincite.reading_list import ReadingList
 from pincite.search import Searcher
 from pincite.settings import Settings
+from pincite.storage import vectors
 from pincite.sync import sync
 from tests.torture import oracle
 from tests.torture.library import Held, Library
@@ -31,6 +32,8 @@ class Round:
         self.rng = rng
         self.is_real = rng.random() < 0.08
         """Whether the model itself embeds; most faults have nothing to do with it."""
+        # Most corpora here would fit into one segment, and what is emptied then is never one among several.
+        vectors._FULL = rng.choice([2**28, 100_000, 30_000])
         self.library = Library(folder / "corpus", rng)
         self.settings = Settings(
             corpus=folder / "corpus",
