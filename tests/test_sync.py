@@ -694,6 +694,16 @@ def test_the_loss_of_more_than_half_of_twenty_is_refused_unless_it_is_meant(
     assert len(documents(settings)) == 9
 
 
+def test_every_one_of_a_few_documents_may_give_way_to_others(settings: Settings, watched: Watched) -> None:
+    write(settings.corpus, notes(3))
+    sync(settings, embedder=watched)
+    for source in notes(3):
+        (settings.corpus / source).unlink()
+    write(settings.corpus, {"a.md": note(30), "b.md": note(31)})
+    done = sync(settings, embedder=watched).difference
+    assert (done.removed, done.added) == (sorted(notes(3)), ["a.md", "b.md"])
+
+
 def test_half_of_twenty_may_go_and_most_of_nineteen(settings: Settings, watched: Watched) -> None:
     write(settings.corpus, notes(20))
     sync(settings, embedder=watched)

@@ -97,8 +97,10 @@ def sync(
         if rebuild and exists(index.path) and peek(index.path, "format").isdecimal():
             _check_corpus(peek(index.path, "corpus"), corpus, index.path, move_corpus)
             if peek(index.path, "format") != str(FORMAT):
-                known = count_documents(index.path)
-                _guard(known, max(known - readable(corpus), 0), corpus, allow_removals)
+                known, found = count_documents(index.path), readable(corpus)
+                if not found:
+                    raise _nothing_to_index(corpus)
+                _guard(known, max(known - found, 0), corpus, allow_removals)
                 (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
         if not exists(index.path):
             _begin(index, corpus)
@@ -218,6 +220,7 @@ def _check_corpus(indexed: str, corpus: Path, index: Path, move_corpus: bool) ->
 
 
 def _guard_against(difference: Difference, known: int, corpus: Path, allow_removals: bool) -> None:
+    """Refuse an emptied folder, too."""
     removed = len(difference.removed)
     if known + len(difference.added) == removed:
         raise _nothing_to_index(corpus)
@@ -225,9 +228,7 @@ def _guard_against(difference: Difference, known: int, corpus: Path, allow_remov
 
 
 def _guard(known: int, removed: int, corpus: Path, allow_removals: bool) -> None:
-    """Refuse what looks like an accident: an emptied folder, or one that lost most of its documents."""
-    if known and removed == known:
-        raise _nothing_to_index(corpus)
+    """Refuse what looks like an accident: a folder that lost most of its documents."""
     if known >= _MANY and removed * 2 > known and not allow_removals:
         raise MostRemoved(
             f"{corpus}: {removed} of {known} indexed documents are gone: if that is meant, run python ingest.py"
