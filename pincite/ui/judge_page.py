@@ -204,10 +204,7 @@ def _save(act: Callable[[], None]) -> None:
 
 
 def _go(number: int | None) -> None:
-    if number is None:
-        st.query_params.pop("n", None)
-    else:
-        st.query_params["n"] = str(number)
+    urlstate.put("n", "" if number is None else str(number))
 
 
 def _ask(question: str) -> None:

@@ -54,7 +54,7 @@ def show(pages: "Pages", resources: Resources) -> None:
             else:
                 _stub(resources, one.entry)
     if len(shown) < len(listed) and st.button(f"Show all {len(listed)}"):
-        st.query_params["all"] = "1"
+        urlstate.put("all", "1")
         st.rerun()
     keys.listen(f"reading {by}", has_results=True)
 

@@ -13,7 +13,8 @@ _KEPT = "the URL as this session has it"
 
 
 def keep() -> None:
-    """What the URL says now is what the next change of a control starts from; called as a run of the script begins.
+    """What the URL says now is what the next change of a control starts from; called as a run of the script begins, and
+    with every change.
 
     A control that is changed before the browser has been told of the one before comes with the URL of before that.
     """
@@ -104,11 +105,13 @@ def put(name: str, value: str | Sequence[str]) -> None:
         st.query_params[name] = value
     else:
         st.query_params.pop(name, None)
+    keep()
 
 
 def go(params: Mapping[str, str | Sequence[str]]) -> None:
     """Another state of the same page, for a button: a link to the page that it stands on leaves the URL behind."""
     st.query_params.from_dict(dict(params))
+    keep()
 
 
 def _follow(name: str, asked: Any) -> str:
@@ -119,8 +122,8 @@ def _follow(name: str, asked: Any) -> str:
 
 def _write(name: str, default: str = "", forget: Sequence[str] = ()) -> None:
     value = st.session_state[name]
-    go(st.session_state[_KEPT])
+    if _KEPT in st.session_state:
+        st.query_params.from_dict(st.session_state[_KEPT])
     for other in forget:
         st.query_params.pop(other, None)
     put(name, value if value != default else "")
-    keep()  # of a fragment's run, which begins in its middle
