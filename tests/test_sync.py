@@ -568,15 +568,22 @@ def test_compaction_past_three_tenths_keeps_every_vector(settings: Settings, wat
         assert {key for (key,) in catalog.execute("SELECT key FROM vectors")} == set(all_vectors(settings))
 
 
-def test_segments_are_looked_through_only_when_one_may_be_wasteful(
-    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+def fill_segments(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch, records: int, all_: int
 ) -> None:
+    """Index so many notes of one record each, in segments that take no more than `records`."""
     write(settings.corpus, notes(1))
     sync(settings, embedder=watched)
     record = segment(settings).stat().st_size - len(vectors.SEGMENT_MAGIC)
-    monkeypatch.setattr(vectors, "_FULL", 20 * record + len(vectors.SEGMENT_MAGIC))
-    write(settings.corpus, notes(70))
-    sync(settings, embedder=watched)  # 20, 20, 20 and 10 records
+    monkeypatch.setattr(vectors, "_FULL", records * record + len(vectors.SEGMENT_MAGIC))
+    write(settings.corpus, notes(all_))
+    sync(settings, embedder=watched)
+
+
+def test_segments_are_looked_through_only_when_one_may_be_wasteful(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill_segments(settings, watched, monkeypatch, 20, 70)  # 20, 20, 20 and 10 records
     looked = []
     live_bytes = Catalog.live_bytes
     monkeypatch.setattr(Catalog, "live_bytes", lambda self: looked.append(self) or live_bytes(self))
@@ -591,12 +598,7 @@ def test_segments_are_looked_through_only_when_one_may_be_wasteful(
 def test_segments_that_a_reader_holds_stay_as_they_are(
     settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    write(settings.corpus, notes(1))
-    sync(settings, embedder=watched)
-    record = segment(settings).stat().st_size - len(vectors.SEGMENT_MAGIC)
-    monkeypatch.setattr(vectors, "_FULL", 4 * record + len(vectors.SEGMENT_MAGIC))
-    write(settings.corpus, notes(12))
-    sync(settings, embedder=watched)
+    fill_segments(settings, watched, monkeypatch, 4, 12)
     folder = IndexFolder(settings.index)
     with IndexReader(folder, Recipe.of(settings)).snapshot():
         held = {path: path.read_bytes() for path in folder.vectors.glob("*.seg")}

@@ -20,6 +20,7 @@ _YOUNG = 15.0
 _STATE_SECONDS = 1.0
 """For which the state of one generation is good enough: to count the bytes of an index takes longest."""
 _OWN = 4
+"""Threads for `/health` and `/metrics`."""
 
 
 class _Kept(NamedTuple):
