@@ -368,13 +368,16 @@ def test_what_ray_says_of_a_lost_worker_is_not_in_the_json(machines: "Cluster", 
 
 
 @pytest.mark.slow
-def test_an_interrupt_ends_the_cluster_and_leaves_the_index_as_it_was(notes: Settings) -> None:
+@pytest.mark.parametrize(("sent", "status"), [(signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)])
+def test_an_end_by_a_signal_ends_the_cluster_and_leaves_the_index_as_it_was(
+    notes: Settings, sent: signal.Signals, status: int
+) -> None:
     for number in range(NOTES, 4 * NOTES):  # so that nobody is done before the signal comes
         (notes.corpus / f"{number:03}.md").write_text(note(number))
     process, _ = begun(None, notes, "_embed")
-    process.send_signal(signal.SIGINT)
+    process.send_signal(sent)
     output, _ = process.communicate(timeout=60)
-    assert (process.returncode, output) == (130, "")
+    assert (process.returncode, output) == (status, "")
     with Catalog(notes.index) as catalog:
         assert (catalog.generation, catalog.counts()["documents"]) == (0, 0)
     deadline = time.monotonic() + 30
@@ -399,6 +402,26 @@ def test_an_address_without_a_cluster_is_told_in_one_line(notes: Settings, addre
         " with the address that ray start names\n",
     )
     assert not notes.index.exists()
+
+
+OTHER_RAY = """
+import runpy, sys, ray
+ray.__version__ = "1.0.0"
+sys.argv = ["ingest.py", *sys.argv[1:]]
+runpy.run_path("ingest.py", run_name="__main__")
+"""
+
+
+def test_another_version_of_ray_is_told_in_one_line(machines: "Cluster", notes: Settings) -> None:
+    import ray
+
+    own = ray.__version__
+    command = [sys.executable, "-c", OTHER_RAY, str(notes.corpus), "--index", str(notes.index), "--ray"]
+    ran = subprocess.run([*command, machines.address], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stdout) == (1, "")
+    assert ran.stderr.startswith(f"pincite: {machines.address}: no Ray cluster can be used there (Version mismatch: ")
+    assert ran.stderr.count("\n") == 1
+    assert {own, "1.0.0"} <= {said.split()[0] for said in ran.stderr.split("Ray: ")}
 
 
 WITHOUT = """

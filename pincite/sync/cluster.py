@@ -40,7 +40,7 @@ from pincite.reading import read_bytes
 from pincite.reading.pool import Readers
 from pincite.settings import Settings, Sync
 from pincite.storage import Record, vectors
-from pincite.sync.work import Cut, Passages, in_order, with_language
+from pincite.sync.work import Cut, Passages, with_language
 from pincite.types import Document, Passage
 
 if TYPE_CHECKING:
@@ -170,7 +170,7 @@ class Cluster:
         fetched = named.map_batches(
             fetch, batch_size=None, batch_format="pyarrow", compute=pool, num_cpus=0, label_selector=this_machine
         )
-        yield from in_order(sources, map(_outcome, self._made(fetched, _read, len(sources))))
+        yield from map(_outcome, self._made(fetched, _read, len(sources)))
 
     def embed(self, keys: Sequence[bytes], passages: Passages) -> Generator[Record, None, None]:
         """The records of passages, as they come. Ray keeps what waits, on disk where it is much."""

@@ -57,7 +57,7 @@ class Here:
     def read(self, corpus: Path, sources: Sequence[str]) -> Generator[tuple[str, Cut | Unreadable], None, None]:
         """What became of each file, in the order of `sources`: while one is cut, others are read."""
         with Readers(self._settings.sync) as readers:
-            for source, outcome in in_order(sources, readers.read(corpus, sources)):
+            for source, outcome in _in_order(sources, readers.read(corpus, sources)):
                 yield source, self.cut(with_language(outcome)) if isinstance(outcome, Document) else outcome
 
     def cut(self, document: Document) -> Cut:
@@ -77,7 +77,7 @@ class Here:
         return self._embedder
 
 
-def in_order(sources: Iterable[str], outcomes: Iterable[tuple[str, _T]]) -> Iterator[tuple[str, _T]]:
+def _in_order(sources: Iterable[str], outcomes: Iterable[tuple[str, _T]]) -> Iterator[tuple[str, _T]]:
     """Outcomes that come as they are done, in the order of `sources`."""
     early: dict[str, _T] = {}
     waiting = iter(sources)
