@@ -102,11 +102,14 @@ def doctor(index: IndexOption = None, as_json: JsonOption = False) -> None:
 
 
 @app.command()
-def page(port: Annotated[int, typer.Option(help="The first port to try.")] = 8501) -> None:
+def page(
+    port: Annotated[int, typer.Option(help="The first port to try.")] = 8501,
+    index: IndexOption = None,
+) -> None:
     """Open the page in the browser; a port in use is named and the next one taken."""
     from pincite.ui.serve import serve
 
-    serve(port)
+    serve(port, index)
 
 
 @app.command()

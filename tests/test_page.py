@@ -18,6 +18,7 @@ from pincite.sync import sync
 from pincite.ui import search_page
 from pincite.ui.resources import shared
 from pincite.ui.results import by_document
+from pincite.ui.serve import serve
 
 ROOT = Path(__file__).parents[1]
 WAIT = 300
@@ -110,6 +111,20 @@ def test_an_answer_shows_the_passage_its_marked_sentence_its_place_and_band(inde
     assert '<div class="pincite-title" role="heading" aria-level="2">1. Tides</div>' in html
     assert f'<div class="pincite-quiet">tides.md › characters 0–{OPENING}</div>' in html
     assert "Nothing here answers that." not in html
+
+
+def test_an_index_on_the_command_line_is_served_with_the_folder_that_it_is_of(
+    indexed: Settings, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands: list[list[str]] = []
+    monkeypatch.setenv("PINCITE_PAGE_INDEX", "")  # so that it is as it was afterwards
+    monkeypatch.setattr("os.execv", lambda _program, command: commands.append(command))
+    serve(8000, Path("index"))
+    assert commands[0][1:4] == ["-m", "streamlit", "run"]
+    monkeypatch.chdir(tmp_path_factory.mktemp("elsewhere"))  # neither settings nor documents are there
+    page = ask("why is there high water every twelve hours")
+    assert "tides.md › characters" in bodies(page)
+    assert (shared().settings.index, shared().settings.corpus) == (indexed.index, indexed.corpus)
 
 
 def test_the_question_comes_from_the_url(indexed: Settings) -> None:

@@ -14,6 +14,7 @@ from pincite.storage import Recipe
 from pincite.sync.job import Job
 from pincite.sync.look import Look
 from pincite.sync.watch import Watcher
+from pincite.ui.serve import served
 
 
 class Resources:
@@ -46,5 +47,5 @@ class Resources:
 
 @st.cache_resource(show_spinner="Loading the model…", on_release=Resources.close)
 def shared() -> Resources:
-    """Made once for the server, from the settings of the current folder. Raises `PinciteError`."""
-    return Resources(Settings.load())
+    """Made once for the server. Raises `PinciteError`."""
+    return Resources(served())
