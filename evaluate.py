@@ -28,7 +28,7 @@ from pincite.evaluation import (
     trec,
 )
 from pincite.evaluation.index import open_index
-from pincite.evaluation.judgements import absent, append, documents, join
+from pincite.evaluation.judgements import absent, documents, join, update
 from pincite.evaluation.runs import DEPTH, METHODS
 from pincite.evaluation.sets import JudgementSet
 from pincite.search import Searcher
@@ -100,7 +100,10 @@ def main(
             judged, lost = own.project(settings.index)
         else:
             judged, lost = documents(own.judgements), [*own.left_out]
-    judged = draw(judged, queries)
+    drawn = draw(judged, queries)
+    if run is not None:  # what was not drawn is not for anybody to judge
+        run = run.without({query.id for query in judged} - {query.id for query in drawn})
+    judged = drawn
     if not judged:
         raise JudgementError(f"{qrels or collection or dataset or judgments}: no question has a relevant document")
     if run is not None:
@@ -108,7 +111,9 @@ def main(
     else:
         with console.progress_bar() as progress:
             searcher = Searcher(settings) if source is None else open_index(settings, source, index, progress)
+            measured = records.Measured.now(searcher)
             found = evaluate(searcher, judged, method, progress)
+        records.remark_on_changes(found, measured, searcher)
         settings = searcher.settings
         if source is not None or qrels is not None:
             lost += _absent(settings, judged)
@@ -129,7 +134,7 @@ def main(
         about = {"Judgements": str(qrels or collection or dataset or judgments), **asked, **reranker}
         _write(report_file, report.render(found, about))
     if run is None and own is not None and queries is None:
-        _record(found, own, searcher)
+        _record(found, own, measured, settings)
     print(_text(found))
     _list(found.lost)
     _list(found.remarks)
@@ -225,7 +230,7 @@ def draft_questions(
     """Draft questions over your documents, each with passages to judge, as a file to fill in."""
     draft.check_free(output)
     searcher = Searcher(console.settings(index=index))
-    draft.open_index(searcher)
+    records.Measured.now(searcher)  # refuses an index without documents
     if own is None:
         asked, remarks = draft.proposals(searcher, questions or draft.QUESTIONS, seed)
     else:
@@ -257,7 +262,7 @@ def adopt(
         found = adoption.adopt(sheet.read_text(file), cache(partial(_text_of, catalog)))
     if not (found.judgements or found.unmarked or found.complaints):
         raise JudgementError(f"{file}: holds no question: name the file that evaluate.py draft wrote")
-    added = append(found.judgements, judgments) if found.judgements else 0
+    added = update(found.onto, judgments) if found.judgements else 0
     for complaint in found.complaints:
         print(f"pincite: {file}, line {complaint.number}: {complaint.what}", file=sys.stderr)
     print(
@@ -285,13 +290,10 @@ def _read(file: Path) -> dict[str, Any]:
         raise JudgementError(f"{file}: not what evaluate.py --json writes ({error})") from error
 
 
-def _record(found: Evaluation, own: JudgementSet, searcher: Searcher) -> None:
+def _record(found: Evaluation, own: JudgementSet, measured: records.Measured, settings: Settings) -> None:
     """Keep what was measured of the settings' own index and judgements, for the page and for later."""
-    settings = searcher.settings
     if own.name == "file" or settings.index.resolve() != console.settings().index.resolve():
         return
-    with searcher.index.snapshot() as snapshot:
-        measured = records.Measured.of(snapshot.contents)
     try:
         records.keep(records.Record.of(found, own, measured, settings), settings.judgments / records.FOLDER)
     except OutputError as error:  # what was measured is told all the same

@@ -87,7 +87,7 @@ def main() -> None:
         engine = Engine(url=url, name="benchmark")
         settings = folder.settings.model_copy(update={"index": at / "index", "engine": engine})
         with measured() as publishing:
-            sync_collection(settings, (), embedder=folder.embedder)
+            sync_collection(settings, (), collection.sha256(), embedder=folder.embedder)
         cluster = Searcher(settings, folder.embedder)
         with cluster.index.snapshot() as snapshot:
             contents = snapshot.contents

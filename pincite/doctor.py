@@ -21,7 +21,7 @@ from pincite.storage import (
     current_generation,
     open_writer,
 )
-from pincite.types import Document, Passage
+from pincite.types import Document
 
 _INGEST = "run python ingest.py"
 _REBUILD = "run python ingest.py --rebuild"
@@ -90,6 +90,7 @@ def _passage_problems(catalog: Catalog) -> list[str]:
     """Passages that do not stand where their citation says, in the text that was indexed."""
     problems: list[str] = []
     document: Document | None = None
+    counted: Counted | None = None
     damaged: set[str] = set()
     for stored in catalog.all_passages():
         passage = stored.passage
@@ -98,18 +99,15 @@ def _passage_problems(catalog: Catalog) -> list[str]:
         if document is None or document.source != passage.source:
             try:
                 document = catalog.document(passage.source)
+                counted = Counted(document) if document else None
             except IndexDamaged as error:
                 problems.append(str(error))
                 damaged.add(passage.source)
                 continue
-        if not (stored.is_sound and document is not None and _stands(passage, document)):
+        stands = document and counted and document.text[passage.start : passage.end] == passage.text
+        if not (stored.is_sound and stands and counted and counted.place(passage) == passage):
             problems.append(f"{passage.source}, characters {passage.start}–{passage.end}: not there: {_REBUILD}")
     return problems
-
-
-def _stands(passage: Passage, document: Document) -> bool:
-    """Whether it is where it says, with the pages or parts that it says."""
-    return document.text[passage.start : passage.end] == passage.text and Counted(document).place(passage) == passage
 
 
 def _file_problems(catalog: Catalog, limits: Sync) -> list[str]:

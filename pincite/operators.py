@@ -135,7 +135,9 @@ def _words(value: str) -> str:
 
 
 def _word(value: str) -> str:
-    return _words(value.rstrip(_AFTER_A_WORD))
+    """One, as it can be typed after a minus."""
+    word = _words(value.rstrip(_AFTER_A_WORD))
+    return word if word[:1].isalpha() and " " not in word else ""
 
 
 def _day(value: str) -> date | None:

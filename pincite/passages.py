@@ -159,7 +159,8 @@ def _sentences(
     text = document.text
     units = list(_units(document, start, end, headings))
     counts = count_tokens([text[unit.span[0] : unit.span[1]] for unit in units])
-    columns = {table.start: _fitting(table.header, count_tokens, room // 2) for unit in units if (table := unit.table)}
+    tables = {unit.table.start: unit.table for unit in units if unit.table}
+    columns = {start: _fitting(table.header, count_tokens, room // 2) for start, table in tables.items()}
     sentences: list[_Sentence] = []
     above = 0  # tokens of the headings that the next sentence must not be separated from
     table_before: Table | None = None
@@ -178,9 +179,13 @@ def _sentences(
 
 def _fitting(header: str, count_tokens: TokenCounter, room: int) -> tuple[str, int]:
     """As many columns of a header as fit, and their tokens."""
-    while (tokens := count_tokens([header])[0]) > room and header:
-        header = header[: header.rfind(COLUMN)] if COLUMN in header else ""
-    return header, tokens
+    columns = header.split(COLUMN)
+
+    def tokens(count: int) -> int:
+        return count_tokens([COLUMN.join(columns[:count])])[0]
+
+    count = bisect_right(range(1, len(columns) + 1), room, key=tokens)
+    return COLUMN.join(columns[:count]), tokens(count)
 
 
 def _units(document: Document, start: int, end: int, headings: list[Span]) -> Iterator[_Unit]:

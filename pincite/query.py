@@ -25,8 +25,8 @@ _STOP_WORDS = frozenset(
     very was we were what when where which while who whom whose why will with would you your
     """.split()  # noqa: SIM905 - a list of words is read as words
 )
-
-
+_NAMES = frozenset(("CAN", "IT", "WHO"))
+"""Abbreviations that would be stop words in small letters."""
 _ASKING = frozenset("who whom whose what which when where why how many much long old year".split())  # noqa: SIM905
 
 
@@ -74,7 +74,7 @@ def parse(typed: str) -> Query:
     text, filters, typed = operators.split(typed)
     if not text:
         raise QuestionError(f"{shown(typed)} says where to look and not for what: name what it is about")
-    return Query(text, _terms(text), filters, typed)
+    return Query(text, _terms(text, with_phrase=bool(filters.phrases)), filters, typed)
 
 
 def plain(question: str) -> Query:
@@ -95,13 +95,17 @@ def _check(text: str) -> None:
         raise QuestionError("the question is not valid UTF-8: type it again")
 
 
-def _terms(text: str) -> tuple[str, ...]:
+def _terms(text: str, *, with_phrase: bool = False) -> tuple[str, ...]:
+    """Without stop words, unless there are no others and they are to stand as a phrase: “The Who”."""
     if not lexical.terms(text):
         raise QuestionError(f"{shown(text)} holds no word to search for: ask in words")
-    terms = tuple(dict.fromkeys(lexical.terms(_WORD.sub(_unless_stop_word, text))))
+    is_shouted = text.isupper() and " " in text
+    terms = lexical.terms(_WORD.sub(_unless_stop_word if is_shouted else _unless_stop_word_or_name, text))
+    if not terms and with_phrase:
+        terms = lexical.terms(text)
     if not terms:
         raise QuestionError(f"{shown(text)} holds only words that stand in every text: name what it is about")
-    return terms
+    return tuple(dict.fromkeys(terms))
 
 
 def _word_spans(text: str) -> Iterator[Span]:
@@ -120,6 +124,10 @@ def _is_of_word(sign: str) -> bool:
 
 def _unless_stop_word(word: re.Match[str]) -> str:
     return " " if _before_apostrophe(word[0].lower().replace("’", "'")) in _STOP_WORDS else word[0]
+
+
+def _unless_stop_word_or_name(word: re.Match[str]) -> str:
+    return word[0] if word[0] in _NAMES else _unless_stop_word(word)
 
 
 def _before_apostrophe(part: str) -> str:

@@ -1,11 +1,11 @@
 """Places told by their words, so that they are found again however the text around them has changed."""
 
 from collections.abc import Iterator
-from typing import Self
+from typing import Any, Self
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
-from pincite.types import Span
+from pincite.types import Place, Span
 
 AROUND = 32
 """Characters kept before and after a quote."""
@@ -16,25 +16,33 @@ class Quotation(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
     source: str
-    quote: str
+    quote: str = Field(min_length=1)
     prefix: str = ""
     suffix: str = ""
-    start: int = 0
+    start: int = Field(0, ge=0)
     """Where the quote stood, in code points: a hint."""
+
+    @classmethod
+    def from_text(cls, source: str, text: str, start: int, end: int, **more: Any) -> Self:
+        """The quotation of a stretch of a source's text."""
+        prefix, suffix = text[max(0, start - AROUND) : start], text[end : end + AROUND]
+        return cls(source=source, quote=text[start:end], prefix=prefix, suffix=suffix, start=start, **more)
 
     @property
     def end(self) -> int:
         """Where the quote ended."""
         return self.start + len(self.quote)
 
+    def overlaps(self, place: Place) -> bool:
+        """Whether the quote stood where it shares a character with a place."""
+        return self.source == place.source and self.start < place.end and place.start < self.end
+
     def among(self, text: str) -> Self:
         """The same, with what stands around it in the text that it is quoted from."""
         span = locate(self, text)
         if span is None:
             return self
-        start, end = span
-        around = {"prefix": text[max(0, start - AROUND) : start], "suffix": text[end : end + AROUND], "start": start}
-        return self.model_copy(update=around)
+        return self.model_copy(update=dict(Quotation.from_text(self.source, text, *span)))
 
 
 def locate(place: Quotation, text: str) -> Span | None:

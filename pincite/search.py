@@ -3,12 +3,13 @@
 import dataclasses
 import threading
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
+from contextlib import ExitStack, contextmanager, suppress
 from functools import cache
+from itertools import accumulate
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from pincite import citation, embedding, relevance, storage
 from pincite.candidates import Pool, Told, nobody
@@ -19,9 +20,10 @@ from pincite.processors import cores
 from pincite.query import Query, parse
 from pincite.relevance import Evidence, Question, Relevance, Weights
 from pincite.settings import Settings
-from pincite.storage import DerivedDamaged, StoredPassage, settings_of
+from pincite.storage import DerivedDamaged, Snapshot, StoredPassage, settings_of
 from pincite.types import Answer, Hit, Place
 
+_T = TypeVar("_T")
 RERANKED = 50
 """Hits that a reranker reads."""
 _END = 16
@@ -75,16 +77,28 @@ class Searcher:
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
         asked = tuple(chosen for chosen in (query.filters, filters) if chosen)
+        return self.mending(lambda: self._answered(query, asked, count, started, told))
+
+    def mending(self, ask: Callable[[], _T]) -> _T:
+        """What `ask` finds in the index; it is asked again once derived files that turn out to be damaged have been
+        built again. Raises `StorageError` where they are damaged even then.
+        """
         try:
-            return self._answered(query, asked, count, started, told)
+            return ask()
         except DerivedDamaged:
             from pincite.sync import restore  # only now: a question should not wait for what reads documents
 
             restore(self.settings, self.embedder)
         try:
-            return self._answered(query, asked, count, started, told)
+            return ask()
         except DerivedDamaged as error:
             raise StorageError(f"{error}: run python ingest.py --rebuild") from error
+
+    @contextmanager
+    def snapshot(self) -> Iterator[Snapshot]:
+        """One state of the index, mended if need be as it is opened. Raises what `search` raises of the index."""
+        with ExitStack() as held:
+            yield self.mending(lambda: held.enter_context(self.index.snapshot()))
 
     def _answered(
         self, query: Query, filters: tuple[Filters, ...], count: int | None, started: float, told: Told
@@ -172,12 +186,10 @@ class Searcher:
 
     def _hits(self, ranked: Sequence[Scored]) -> tuple[Hit, ...]:
         hits: list[Hit] = []
-        score = 1.0
-        for rank, scored in enumerate(ranked, start=1):
+        for rank, (scored, score) in enumerate(zip(ranked, scores(ranked), strict=True), start=1):
             stored = scored.stored
             for shown in (stored, *scored.also):
                 check(shown)
-            score = min(score, scored.probability)
             hits.append(
                 Hit(
                     passage=stored.passage,
@@ -214,10 +226,16 @@ def _reranked(scored: Scored, log_odds: float) -> Scored:
     return scored._replace(evidence=scored.evidence._replace(features=features), order=scored.order + log_odds)
 
 
+def scores(ranked: Iterable[Scored]) -> Iterator[float]:
+    """The probability that is shown of each: it does not rise with rank."""
+    return accumulate((scored.probability for scored in ranked), min)
+
+
 def fold(ranked: Sequence[Scored]) -> list[Scored]:
     """Passages with the same words become one, which names the others."""
     words = cache(str.split)  # many begin and end alike
     kept: list[Scored] = []
+    copies: list[list[StoredPassage]] = []
     alike: dict[tuple[str, ...], list[int]] = {}
     for scored in ranked:
         text = scored.stored.text
@@ -226,9 +244,10 @@ def fold(ranked: Sequence[Scored]) -> list[Scored]:
         if same is None:
             those.append(len(kept))
             kept.append(scored)
+            copies.append([])
         else:
-            kept[same] = kept[same]._replace(also=(*kept[same].also, scored.stored))
-    return kept
+            copies[same].append(scored.stored)
+    return [scored._replace(also=tuple(also)) for scored, also in zip(kept, copies, strict=True)]
 
 
 def _ends(text: str) -> tuple[str, ...]:

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pincite import citation
 from pincite.candidates import EVERYTHING, Pool
 from pincite.errors import QuestionError
-from pincite.query import parse
+from pincite.query import Query, parse
 from pincite.relevance import Features, Question, Relevance
-from pincite.search import RERANKED, Scored, Searcher, fold
+from pincite.search import RERANKED, Scored, Searcher, fold, scores
 from pincite.storage import Snapshot
 from pincite.types import Passage
 
@@ -38,6 +38,7 @@ class Trace:
     folded_into: str | None
     """Citation of the hit that says the same words."""
     score: float
+    """As a search shows it; of what is not ranked, the probability by itself."""
     band: str
     reasons: tuple[Reason, ...]
     """Against the first hit, what weighs most first; empty for the first hit itself."""
@@ -92,7 +93,10 @@ def explain(searcher: Searcher, text: str, source: str, start: int | None, end: 
     Operators of the question are understood, and restrict nothing: the place may be one that they leave out.
     Raises `QuestionError` where nothing of the place is indexed.
     """
-    query = parse(text)
+    return searcher.mending(lambda: _explained(searcher, parse(text), source, start, end))
+
+
+def _explained(searcher: Searcher, query: Query, source: str, start: int | None, end: int | None) -> Explanation:
     embedded = searcher.embedder.embed_query(query.text)
     with searcher.index.snapshot() as snapshot:
         expected = _passages(snapshot, source, start, end)
@@ -148,6 +152,7 @@ def _trace(
     passage = scored.stored.passage
     at = next((n for n, hit in enumerate(hits, 1) if scored.stored.id in {s.id for s in (hit.stored, *hit.also)}), None)
     hit = hits[at - 1] if at else None
+    score = list(scores(hits))[at - 1] if at else scored.probability
     features = scored.evidence.features
     if hit:
         features = features._replace(reranker=hit.evidence.features.reranker)
@@ -160,8 +165,8 @@ def _trace(
         is_candidate=is_candidate,
         rank=at,
         folded_into=citation.cite(hit.stored.passage) if hit and hit.stored.id != scored.stored.id else None,
-        score=scored.probability,
-        band=relevance.band(scored.probability),
+        score=score,
+        band=relevance.band(score),
         reasons=_reasons(features, hits[0].evidence.features, weights) if hits and at != 1 else (),
         is_below_reranked=hit is not None and is_reranked and features.reranker is None,
     )

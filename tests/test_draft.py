@@ -16,8 +16,9 @@ from pincite.embedding import Embedder
 from pincite.errors import IndexMissing, JudgementError
 from pincite.evaluation import draft, load, project, sheet
 from pincite.evaluation.adoption import adopt
-from pincite.evaluation.judgements import JudgedPlace, Judgement, append, identity, locate
+from pincite.evaluation.judgements import JudgedPlace, Judgement, identity, locate, update
 from pincite.evaluation.proposals import propose
+from pincite.evaluation.records import Measured
 from pincite.evaluation.runs import METHODS
 from pincite.evaluation.sheet import Asked, Block, Complaint, Line
 from pincite.passages import cut
@@ -361,12 +362,12 @@ def _unspaced(text: str) -> str:
 def test_what_is_said_already_is_not_appended_again(tmp_path: Path) -> None:
     file = tmp_path / "new" / "own.jsonl"
     a, b = Judgement(id="a", question="é\u2028?", at="2026-01-01"), Judgement(id="b", question="b")
-    assert append([a, b], file) == 2
+    assert update(lambda _known: [a, b], file) == 2
     before = file.read_bytes()
-    assert append([a.model_copy(update={"at": "2027-01-01"}), b], file) == 0
+    assert update(lambda _known: [a.model_copy(update={"at": "2027-01-01"}), b], file) == 0
     assert file.read_bytes() == before
     file.write_bytes(before.rstrip())  # no line end after the last
-    assert append([a.model_copy(update={"unanswerable": True})], file) == 1
+    assert update(lambda _known: [a.model_copy(update={"unanswerable": True})], file) == 1
     assert file.read_bytes().startswith(before)
     assert load(file) == [a.model_copy(update={"unanswerable": True}), b]
 
@@ -374,10 +375,10 @@ def test_what_is_said_already_is_not_appended_again(tmp_path: Path) -> None:
 def test_a_file_that_holds_something_else_is_left_as_it_is(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("my notes\n")
     with pytest.raises(JudgementError, match=r"notes\.txt, line 1"):
-        append([Judgement(id="a", question="a")], tmp_path / "notes.txt")
+        update(lambda _known: [Judgement(id="a", question="a")], tmp_path / "notes.txt")
     assert (tmp_path / "notes.txt").read_text() == "my notes\n"
     with pytest.raises(JudgementError, match=r"is a folder: name a \.jsonl file in it"):
-        append([Judgement(id="a", question="a")], tmp_path)
+        update(lambda _known: [Judgement(id="a", question="a")], tmp_path)
 
 
 # What is drafted
@@ -473,14 +474,44 @@ def test_fewer_questions_than_asked_for_are_told_and_none_is_an_error(settings: 
         draft.proposals(searcher, 9, 0)
 
 
+def test_what_was_judged_of_other_passages_stays(tmp_path: Path) -> None:
+    text = "The ferry leaves at six.\n\nA boat takes ninety minutes.\n\nNobody knows the fare."
+    question = "when does the ferry leave"
+    id_ = identity(question)
+
+    def place(quote: str, grade: int) -> JudgedPlace:
+        start = text.index(quote)
+        return JudgedPlace.from_text("f.md", text, start, start + len(quote), grade=grade)
+
+    known = Judgement(
+        id=id_,
+        question=question,
+        places=(place("leaves at six", 1), place("ninety minutes", 2), place("Nobody knows", 0)),
+    )
+
+    def after(marks: str) -> Judgement:
+        found = adopt(f"Question 1: {question}\n\n{marks}", {"f.md": text}.get)
+        assert found.complaints == []
+        (judgement,) = found.onto({id_: known})
+        return judgement
+
+    # The first passage was judged again, in other words of it; the second was left empty, the third is not there.
+    judged = after("[2] f.md:0-24\n| The ferry leaves at six.\n\n[ ] f.md:26-54\n| A boat takes ninety minutes.\n")
+    assert judged.places == (place("The ferry leaves at six.", 2), place("ninety minutes", 2), place("Nobody knows", 0))
+    # That nothing answers contradicts what did.
+    judged = after("[0] f.md:0-24\n| The ferry leaves at six.\n\n[x] unanswerable\n")
+    assert judged.unanswerable
+    assert judged.places == (place("The ferry leaves at six.", 0), place("Nobody knows", 0))
+
+
 def test_damaged_files_are_built_again_and_an_empty_index_is_named(settings: Settings, embedder: Embedder) -> None:
     searcher = indexed(settings, embedder, {"a.md": f"# Ports\n\n{LONG}"})
     (dense,) = settings.index.glob("generations/*/dense/*.faiss")
     dense.write_bytes(b"")
-    draft.open_index(searcher)
+    assert Measured.now(searcher).passages == 1
     assert len(draft.proposals(searcher, 1, 0)[0]) == 1
     with pytest.raises(IndexMissing, match=r"run python ingest\.py"):
-        draft.open_index(Searcher(settings.model_copy(update={"index": settings.index / "none"}), embedder))
+        Measured.now(Searcher(settings.model_copy(update={"index": settings.index / "none"}), embedder))
 
 
 # The commands

@@ -12,8 +12,8 @@ import pytest
 from sklearn.metrics import roc_auc_score
 
 from pincite.embedding import Embedder
-from pincite.errors import JudgementError
-from pincite.evaluation import Collection, JudgedQuery, draw, evaluate, load, project
+from pincite.errors import IndexMismatch, JudgementError
+from pincite.evaluation import Collection, Evaluation, JudgedQuery, draw, evaluate, load, project
 from pincite.evaluation.comparison import Move, compare, moves, randomisation_p
 from pincite.evaluation.judgements import JudgedPlace, Judgement, locate
 from pincite.evaluation.measures import (
@@ -80,6 +80,14 @@ def test_a_later_line_with_the_same_id_replaces_the_earlier(tmp_path: Path) -> N
         ('{"id": "1"}', "own.jsonl, line 2: question: Field required"),
         ("{nonsense", "own.jsonl, line 2: Invalid JSON"),
         ('{"id": "1", "question": "x", "colour": "red"}', "own.jsonl, line 2: colour: Extra inputs"),
+        (
+            '{"id": "1", "question": "x", "places": [{"source": "a", "quote": ""}]}',
+            "own.jsonl, line 2: places.0.quote: String should have at least 1 character",
+        ),
+        (
+            '{"id": "1", "question": "x", "places": [{"source": "a", "quote": "b", "grade": 3}]}',
+            "own.jsonl, line 2: places.0.grade: Input should be less than or equal to 2",
+        ),
     ],
 )
 def test_a_malformed_line_is_named_by_file_and_line(tmp_path: Path, line: str, complaint: str) -> None:
@@ -229,7 +237,8 @@ def collection(tmp_path: Path) -> Path:
 @pytest.fixture
 def searcher(collection: Path, tmp_path: Path, embedder: Embedder) -> Searcher:
     settings = Settings(corpus=collection, index=tmp_path / "index")
-    sync_collection(settings, Collection(collection).documents(), embedder=embedder)
+    read = Collection(collection)
+    sync_collection(settings, read.documents(), read.sha256(), embedder=embedder)
     return Searcher(settings, embedder)
 
 
@@ -286,11 +295,87 @@ def test_reciprocal_rank_fusion_by_hand(searcher: Searcher) -> None:
     assert [scores[source] for source in fused] == sorted(scores.values(), reverse=True)
 
 
-def test_a_collection_that_is_indexed_is_not_indexed_again(searcher: Searcher, embedder: Embedder) -> None:
+def test_a_collection_that_is_indexed_is_not_indexed_again(
+    searcher: Searcher, collection: Path, embedder: Embedder
+) -> None:
     manifest = next((searcher.settings.index / "generations").iterdir()) / "manifest.json"
     before = manifest.stat().st_mtime_ns
-    sync_collection(searcher.settings, iter(()), embedder=embedder)
+    sync_collection(searcher.settings, iter(()), Collection(collection).sha256(), embedder=embedder)
     assert manifest.stat().st_mtime_ns == before
+    with pytest.raises(IndexMismatch, match=r"holds documents that .* has no longer: delete it, or name another with"):
+        sync_collection(searcher.settings, iter(()), "another", embedder=embedder)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_derived_files_that_are_damaged_are_built_again(searcher: Searcher, collection: Path, method: str) -> None:
+    queries = Collection(collection).queries()
+    whole = evaluate(searcher, queries, method)
+    (file,) = searcher.settings.index.glob("generations/*/dense/*.faiss")
+    whole_file = file.read_bytes()
+    file.unlink()  # the searcher before has it mapped
+    file.write_bytes(whole_file[:10])
+    assert evaluate(Searcher(searcher.settings, searcher.embedder), queries, method).run == whole.run
+
+
+def test_a_refused_question_counts_as_nothing_found_and_takes_no_time(searcher: Searcher) -> None:
+    judged = [JudgedQuery("q", "what is it", {"tides": 1})]
+    found = evaluate(searcher, judged, "pincite").as_json()
+    assert found["measures"]["nDCG@10"] == 0.0
+    assert (found["rows"][0]["milliseconds"], found["milliseconds"]) == (None, {})
+
+
+def test_runs_are_a_hundred_deep(sample: Settings, embedder: Embedder) -> None:
+    searcher = Searcher(sample, embedder)
+    for method in METHODS:
+        assert len(METHODS[method](searcher, "how long does ketamine stay in the blood").places) == 100, method
+
+
+def test_passages_are_measured_where_one_that_answers_is_known(searcher: Searcher) -> None:
+    wrong = JudgedQuery("q", QUERIES["q1"], {"tides": 2}, {Place("bread", 0, 9): 0})  # the quote that answered is lost
+    right = JudgedQuery("r", QUERIES["q1"], {"tides": 2}, {Place("tides", 20, 30): 2, Place("bread", 0, 9): 0})
+    found = evaluate(searcher, [wrong, right], "pincite").as_json()
+    assert [bool(row["passage_measures"]) for row in found["rows"]] == [False, True]
+    assert found["passage_measures"]["nDCG@10"] == 1.0
+
+
+def test_the_slowest_of_few_is_between_the_last_two(searcher: Searcher) -> None:
+    rows = [{"milliseconds": m, "measures": {}, "passage_measures": {}, "unanswerable": False} for m in (100.0, 10.0)]
+    # numpy's, as R's default: 10 + .95 × 90
+    assert Evaluation("pincite", 1, rows, {}, 0.0).as_json()["milliseconds"] == {
+        "median": 55.0,
+        "95th percentile": pytest.approx(95.5),
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "line", "complaint"),
+    [
+        ("corpus.jsonl", b'{"_id": "a", "title": "A"}', "line 5: not an object with _id (text), text (text)"),
+        ("corpus.jsonl", b'["a", "b"]', "line 5: not an object with _id (text), text (text)"),
+        ("corpus.jsonl", b'{"_id": "a", "text": "\xff"}', "not in UTF-8"),
+        ("queries.jsonl", b'{"_id": 7, "text": "seven"}', "line 4: not an object with _id (text), text (text)"),
+        ("answers.jsonl", b'{"query-id": "q1", "corpus-id": "tides", "start": "0", "end": 3}', "line 2: not an object"),
+        ("qrels.tsv", b"q1\ttides", "line 5: not query, document and grade"),
+        ("qrels.tsv", b"q1\t\xff\t1", "not in UTF-8"),
+    ],
+)
+def test_a_line_of_a_collection_that_says_nothing_is_named(
+    collection: Path, name: str, line: bytes, complaint: str
+) -> None:
+    with (collection / name).open("ab") as file:
+        file.write(line + b"\n")
+    read = Collection(collection)
+    with pytest.raises(JudgementError) as error:
+        list(read.documents() if name == "corpus.jsonl" else read.queries())
+    assert str(error.value).startswith(f"{collection / name}")
+    assert complaint in str(error.value)
+
+
+def test_places_in_documents_that_nobody_judged_are_measured(searcher: Searcher, collection: Path) -> None:
+    with (collection / "answers.jsonl").open("a") as file:
+        file.write(json.dumps({"query-id": "q2", "corpus-id": "keel", "start": 0, "end": 6}) + "\n")
+    found = evaluate(searcher, Collection(collection).queries(), "pincite").as_json()
+    assert found["rows"][1]["passage_measures"]["R@20"] == 1.0
 
 
 def test_a_collection_without_qrels_is_refused_with_what_is_missing(collection: Path) -> None:

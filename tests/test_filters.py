@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 from pathlib import Path
 
@@ -372,10 +372,33 @@ def test_words_are_found_alike_whether_few_or_many_are_allowed(
     random = np.random.default_rng(11)
     allowed = np.sort(random.choice(np.arange(1, 15_000, 3), int(5_000 * share), replace=False))
     expected = [id_ for id_ in everything if id_ in set(allowed.tolist())]
-    for few in (0, 10_000):
+    for few, not_too_many in ((0, 0), (0, 10_000), (10_000, 0)):
         monkeypatch.setattr(lexical, "_FEW", few)
+        monkeypatch.setattr(lexical, "_NOT_TOO_MANY", not_too_many)
         for count in (1, 10, 5_000):
             assert words.search(query, count, allowed) == expected[:count]
+
+
+def test_words_that_stand_elsewhere_are_looked_for_twice_at_most(
+    words: lexical.LexicalIndex, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looked: list[int] = []
+    best = lexical.LexicalIndex._best
+
+    def counted(self: lexical.LexicalIndex, query: Sequence[str], count: int) -> list[int]:
+        looked.append(count)
+        return best(self, query, count)
+
+    monkeypatch.setattr(lexical.LexicalIndex, "_best", counted)
+    zebras = np.array(words.search(["zebra"], len(words)))
+    others = np.setdiff1d(np.arange(1, 15_000, 3), zebras)
+    looked.clear()
+    assert words.search(["zebra"], 100, others) == []
+    assert looked == [2 * 100 * 5_000 // len(others)]  # then those that are allowed were named
+    monkeypatch.setattr(lexical, "_NOT_TOO_MANY", 0)
+    looked.clear()
+    assert words.search(["zebra"], 100, others) == []
+    assert len(looked) == 2  # at the second depth there were no more to find
 
 
 def test_all_that_hold_a_phrase_are_found(words: lexical.LexicalIndex, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pincite.errors import JudgementError
-from pincite.evaluation.judgements import JudgedPlace, Judgement, append, identity, load, measurable, project
+from pincite.evaluation.judgements import JudgedPlace, Judgement, identity, load, measurable, project, update
 from pincite.evaluation.judging import OwnJudgements, quoted, standings
 from pincite.types import Passage, Place
 
@@ -248,7 +248,8 @@ def grade_many(folder: Path, which: Passage, name: str) -> None:
     judged = own(folder)
     for number in range(GRADED):
         judged.grade(f"question {number}", which, number % 3)
-        append([Judgement(id=f"{name}-{number}", question=name)], judged.file)
+        other = Judgement(id=f"{name}-{number}", question=name)
+        update(lambda _known, other=other: [other], judged.file)
 
 
 def in_threads(jobs: list[Callable[[], None]]) -> None:

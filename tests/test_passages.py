@@ -382,6 +382,21 @@ def test_a_header_that_would_crowd_out_the_rows_is_shown_in_part() -> None:
     assert found[1].columns == ""
 
 
+def test_a_wide_table_is_cut_in_little_time_for_each_of_its_rows() -> None:
+    names = " | ".join(f"column{n}" for n in range(150))
+    asked = 0
+
+    def counted(texts: Sequence[str]) -> list[int]:
+        nonlocal asked
+        asked += len(texts)
+        return words(texts)
+
+    found = cut(with_table("", "", names), counted, 40)
+    assert len(found) > 5
+    # Each of 31 lines and sections once, and the header for as many columns as halving needs: 8 for 150.
+    assert asked < 31 + 2 * 8 + 10
+
+
 @given(st.lists(st.sampled_from(AWKWARD), max_size=30), st.integers(0, 400), st.integers(0, 400))
 @hypothesis_settings(deadline=None, max_examples=80)
 def test_whatever_is_called_a_table_nothing_is_lost(pieces: list[str], one: int, other: int) -> None:

@@ -14,7 +14,7 @@ from pincite.embedding import Embedder
 from pincite.errors import StorageError
 from pincite.evaluation import evaluate, records, sets
 from pincite.evaluation.comparison import Turn, compare, turns
-from pincite.evaluation.judgements import JudgedPlace, Judgement, append
+from pincite.evaluation.judgements import JudgedPlace, Judgement, update
 from pincite.evaluation.measures import interval
 from pincite.evaluation.records import Record
 from pincite.settings import Settings
@@ -69,15 +69,13 @@ def judged(indexed: Settings) -> Settings:
     def place(source: str) -> tuple[JudgedPlace]:
         return (JudgedPlace(source=source, quote=TEXTS[source]),)
 
-    append(
-        [
-            Judgement(id="q1", question="why is there high water every twelve hours", places=place("tides.md")),
-            Judgement(id="q2", question="what makes sourdough slow", places=place("bread.md")),
-            Judgement(id="q3", question=NASTY, places=place("tides.md")),  # another one comes first
-            Judgement(id="q4", question="who won the football world cup", unanswerable=True),
-        ],
-        Path("judgments/own.jsonl"),
-    )
+    made = [
+        Judgement(id="q1", question="why is there high water every twelve hours", places=place("tides.md")),
+        Judgement(id="q2", question="what makes sourdough slow", places=place("bread.md")),
+        Judgement(id="q3", question=NASTY, places=place("tides.md")),  # another one comes first
+        Judgement(id="q4", question="who won the football world cup", unanswerable=True),
+    ]
+    update(lambda _known: made, Path("judgments/own.jsonl"))
     return indexed
 
 

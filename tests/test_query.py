@@ -73,6 +73,21 @@ def test_a_question_of_only_stop_words_asks_to_be_told_what_it_is_about(question
     assert refusal(question) == f"“{question}” holds only words that stand in every text: name what it is about"
 
 
+@pytest.mark.parametrize(
+    ("typed", "terms"),
+    [
+        ("WHO", ("who",)),
+        ("what does the WHO say of IT staff", ("who", "say", "it", "staff")),
+        ("WHO SAYS WHAT IS IT", ("say",)),  # in capitals throughout they tell nothing
+        ('"The Who"', ("the", "who")),
+        ('"to be or not to be"', ("to", "be", "or", "not")),
+        ('the band "The Who"', ("band",)),
+    ],
+)
+def test_stop_words_count_as_names_and_where_a_phrase_has_no_others(typed: str, terms: tuple[str, ...]) -> None:
+    assert parse(typed).terms == terms
+
+
 @pytest.mark.parametrize("question", ["ketamine", "is it legal", "what is K?", "who's 5", "How do I get off it?"])
 def test_one_word_of_content_is_enough(question: str) -> None:
     assert parse(question).text == question
@@ -192,7 +207,7 @@ def test_a_plain_question_has_no_operators(question: str) -> None:
         ('x ""', '“""” quotes no word: put the words between the quotes'),
         ('x -"?"', '“-"?"” quotes no word: put the words between the quotes'),
         ("in:a/ -b", "“in:a/ -b” says where to look and not for what: name what it is about"),
-        ('"to be" in:a/', "“to be” holds only words that stand in every text: name what it is about"),
+        ("to be in:a/", "“to be” holds only words that stand in every text: name what it is about"),
     ],
 )
 def test_an_operator_that_says_nothing_is_refused_with_what_is_right(typed: str, complaint: str) -> None:

@@ -2,7 +2,7 @@
 
 import datetime
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import groupby, islice
 
@@ -11,10 +11,8 @@ from pincite.evaluation import sheet
 from pincite.evaluation.judgements import JudgedPlace, Judgement, identity
 from pincite.evaluation.sheet import Asked, Block, Complaint, Line
 from pincite.query import plain
-from pincite.types import Span
+from pincite.types import Place, Span
 
-AROUND = 32
-"""Characters kept before and after a quote."""
 GRADES = ("0", "1", "2")
 
 Texts = Callable[[str], str | None]
@@ -26,12 +24,25 @@ class Adoption:
     """What a sheet gave."""
 
     judgements: list[Judgement] = field(default_factory=list)
+    passages: dict[str, list[Place]] = field(default_factory=dict)
+    """Id of a question → the passages that were judged."""
     unmarked: int = 0
     """Questions that nobody judged."""
     left_out: int = 0
     """Questions with a complaint. A question is taken whole or not at all: half a judgement would count wrongly."""
     complaints: list[Complaint] = field(default_factory=list)
     """In order of line."""
+
+    def onto(self, known: Mapping[str, Judgement]) -> Iterator[Judgement]:
+        """The judgements, with what is known of other passages of the same questions, unless nothing answers."""
+        for new in self.judgements:
+            before = known[new.id].places if new.id in known else ()
+            kept = [
+                place
+                for place in before
+                if not (new.unanswerable and place.grade) and not any(map(place.overlaps, self.passages[new.id]))
+            ]
+            yield new.model_copy(update={"places": _ordered([*new.places, *kept])})
 
 
 def adopt(text: str, texts: Texts) -> Adoption:
@@ -43,13 +54,14 @@ def adopt(text: str, texts: Texts) -> Adoption:
         if not question.is_marked and not question.complaints:
             found.unmarked += 1
             continue
-        places = _places(question, texts)
+        passages, places = _places(question, texts)
         question.complaints += list(_contradictions(question, places, seen))
         if question.complaints:
             found.left_out += 1
             found.complaints += question.complaints
         else:
-            found.judgements.append(_judgement(question, places))
+            found.judgements.append(judgement := _judgement(question, places))
+            found.passages[judgement.id] = passages
     found.complaints.sort(key=lambda complaint: complaint.number)
     return found
 
@@ -58,11 +70,15 @@ def _judgement(question: Asked, places: Sequence[JudgedPlace]) -> Judgement:
     return Judgement(
         id=identity(question.question),
         question=question.question,
-        places=tuple(sorted(places, key=lambda place: (-place.grade, place.source, place.start))),
+        places=_ordered(places),
         unanswerable=bool(question.unanswerable),
         by="person",
         at=datetime.date.today().isoformat(),
     )
+
+
+def _ordered(places: Iterable[JudgedPlace]) -> tuple[JudgedPlace, ...]:
+    return tuple(sorted(places, key=lambda place: (-place.grade, place.source, place.start)))
 
 
 def _contradictions(question: Asked, places: Sequence[JudgedPlace], seen: dict[str, int]) -> Iterator[Complaint]:
@@ -87,22 +103,26 @@ class _Misjudged(Exception):
     """A block cannot be taken: line and reason."""
 
 
-def _places(question: Asked, texts: Texts) -> list[JudgedPlace]:
-    """The places that were judged. What cannot be taken is added to the question's complaints."""
+def _places(question: Asked, texts: Texts) -> tuple[list[Place], list[JudgedPlace]]:
+    """The passages that were judged, and the places in them. What cannot be taken is added to the question's
+    complaints."""
+    passages: list[Place] = []
     found: dict[tuple[str, int, str], JudgedPlace] = {}
     for block in filter(lambda block: block.is_marked, question.blocks):
         try:
-            for place in _judged(block, texts):
+            passage, places = _judged(block, texts)
+            passages.append(passage)
+            for place in places:
                 known = found.setdefault((place.source, place.start, place.quote), place)
                 if known.grade != place.grade:
                     raise _Misjudged(block.number, f"judged [{known.grade}] above and [{place.grade}] here: judge once")
         except _Misjudged as wrong:
             question.complaints.append(Complaint(*wrong.args))
-    return list(found.values())
+    return passages, list(found.values())
 
 
-def _judged(block: Block, texts: Texts) -> list[JudgedPlace]:
-    """The marked words of a block, or all of it."""
+def _judged(block: Block, texts: Texts) -> tuple[Place, list[JudgedPlace]]:
+    """A block's passage, and its marked words, or all of it."""
     source, lines = block.place.source, [line for line in block.lines if line.text]
     if not block.mark:
         raise _Misjudged(block.number, "words are marked with > and the brackets are empty: put 2, 1 or 0")
@@ -113,17 +133,9 @@ def _judged(block: Block, texts: Texts) -> list[JudgedPlace]:
     text = texts(source)
     if text is None:
         raise _Misjudged(block.number, f"{source} is not in the index: empty the brackets, or draft again")
-    spans = _answering(lines, _find(lines, text, block))
-    return [
-        JudgedPlace(
-            source=source,
-            quote=text[start:end],
-            prefix=text[max(0, start - AROUND) : start],
-            suffix=text[end : end + AROUND],
-            start=start,
-            grade=int(block.mark),
-        )
-        for start, end in spans
+    spans = _find(lines, text, block)
+    return Place(source, spans[0][0], spans[-1][1]), [
+        JudgedPlace.from_text(source, text, *span, grade=int(block.mark)) for span in _answering(lines, spans)
     ]
 
 

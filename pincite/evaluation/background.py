@@ -4,7 +4,7 @@ import threading
 from datetime import datetime
 
 from pincite.background import Background
-from pincite.errors import EvaluationCancelled, IndexMissing, PinciteError
+from pincite.errors import EvaluationCancelled, PinciteError
 from pincite.evaluation import records
 from pincite.evaluation.evaluator import evaluate
 from pincite.evaluation.records import Measured, Record
@@ -67,21 +67,12 @@ class Evaluations:
                 raise EvaluationCancelled("the evaluation was cancelled, and nothing of it kept")
 
         settings = self._searcher.settings
-        measured = self._state()
+        measured = Measured.now(self._searcher)
         queries, lost = judged.project(settings.index)
         found = evaluate(self._searcher, queries, "pincite", told)
         told("measure", len(queries), len(queries))
         found.lost.extend(lost)
-        if self._state() != measured:
-            found.remarks.append("The index was brought up to date while it was measured: measure again")
+        records.remark_on_changes(found, measured, self._searcher)
         record = Record.of(found, judged, measured, settings)
         records.keep(record, settings.judgments / records.FOLDER)
         return record
-
-    def _state(self) -> Measured:
-        """What the index holds now. Raises `IndexMissing`, also for an index without documents."""
-        with self._searcher.index.snapshot() as snapshot:
-            contents = snapshot.contents
-        if not contents.passages:
-            raise IndexMissing(f"{self._searcher.settings.index}: no document is indexed: run python ingest.py")
-        return Measured.of(contents)

@@ -15,6 +15,7 @@ from pincite.errors import JudgementError
 from pincite.evaluation.judgements import JudgedQuery, join
 from pincite.types import Document, Place, Section
 
+_KINDS = {str: "text", int: "a number"}
 _NEEDED = ("corpus.jsonl", "queries.jsonl", "qrels.tsv")
 
 
@@ -42,7 +43,7 @@ class Collection:
 
     def documents(self) -> Iterator[Document]:
         """Every document, its `_id` as source; one without a text is its title."""
-        for row in self._rows("corpus.jsonl"):
+        for row in self._rows("corpus.jsonl", _id=str, text=str):
             yield document(row["_id"], row.get("title") or "", row["text"])
 
     def queries(self) -> list[JudgedQuery]:
@@ -51,13 +52,14 @@ class Collection:
 
     def questions(self) -> dict[str, str]:
         """Query → question, in the order of the file."""
-        return {row["_id"]: row["text"] for row in self._rows("queries.jsonl")}
+        return {row["_id"]: row["text"] for row in self._rows("queries.jsonl", _id=str, text=str)}
 
     def places(self) -> dict[str, dict[Place, int]]:
         """Query → the exact places that answer it, where the collection has any."""
         places: dict[str, dict[Place, int]] = defaultdict(dict)
         if (self.folder / "answers.jsonl").is_file():
-            for row in self._rows("answers.jsonl"):
+            wanted = {"query-id": str, "corpus-id": str, "start": int, "end": int}
+            for row in self._rows("answers.jsonl", **wanted):
                 place = Place(row["corpus-id"], row["start"], row["end"])
                 places[row["query-id"]][place] = 1
         return places
@@ -65,25 +67,40 @@ class Collection:
     def grades(self) -> dict[str, dict[str, int]]:
         """Query → document → grade."""
         found: dict[str, dict[str, int]] = defaultdict(dict)
-        with (self.folder / "qrels.tsv").open(encoding="utf-8", newline="") as file:
-            rows = csv.reader(file, delimiter="\t")
-            next(rows, None)
-            for number, row in enumerate(rows, start=2):
-                try:
+        file = self.folder / "qrels.tsv"
+        number = 1
+        try:
+            for number, row in enumerate(csv.reader(_lines(file), delimiter="\t"), start=1):
+                if number > 1:
                     query, document, grade = row
                     found[query][document] = int(grade)
-                except ValueError as error:
-                    raise JudgementError(f"{file.name}, line {number}: not query, document and grade") from error
+        except (ValueError, csv.Error) as error:
+            raise JudgementError(f"{file}, line {number}: not query, document and grade") from error
         return found
 
-    def _rows(self, name: str) -> Iterator[dict[str, Any]]:
-        with (self.folder / name).open(encoding="utf-8") as file:
-            for number, line in enumerate(file, start=1):
-                try:
-                    row = json.loads(line)
-                except ValueError as error:
-                    raise JudgementError(f"{self.folder / name}, line {number}: not JSON ({error})") from error
-                yield row
+    def _rows(self, name: str, **wanted: type) -> Iterator[dict[str, Any]]:
+        """What each line says, with these keys."""
+        file = self.folder / name
+        for number, line in enumerate(_lines(file), start=1):
+            try:
+                row = json.loads(line)
+            except ValueError as error:
+                raise JudgementError(f"{file}, line {number}: not JSON ({error})") from error
+            if not isinstance(row, dict) or not all(isinstance(row.get(key), kind) for key, kind in wanted.items()):
+                kinds = ", ".join(f"{key} ({_KINDS[kind]})" for key, kind in wanted.items())
+                raise JudgementError(f"{file}, line {number}: not an object with {kinds}")
+            yield row
+
+
+def _lines(file: Path) -> Iterator[str]:
+    """Of a file in UTF-8. Raises `JudgementError`."""
+    try:
+        with file.open(encoding="utf-8", newline="") as opened:
+            yield from opened
+    except UnicodeDecodeError as error:
+        raise JudgementError(f"{file}: not in UTF-8") from error
+    except OSError as error:
+        raise JudgementError(f"{file}: cannot be read ({error.strerror})") from error
 
 
 def document(id_: str, title: str, text: str) -> Document:

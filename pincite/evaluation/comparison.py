@@ -10,6 +10,8 @@ from pincite.errors import JudgementError
 from pincite.evaluation.measures import interval
 
 PERMUTATIONS = 10_000
+_FLIPPED_AT_ONCE = 1_000_000
+"""Signs: 8 MB."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,9 +69,13 @@ def randomisation_p(differences: Sequence[float] | np.ndarray) -> float:
     """
     values = np.asarray(differences, dtype=np.float64)
     values = values[values != 0]
-    signs = np.random.default_rng(0).choice((-1.0, 1.0), (PERMUTATIONS, len(values)))
-    as_far = np.abs(signs @ values) >= abs(values.sum()) - 1e-12
-    return float((as_far.sum() + 1) / (PERMUTATIONS + 1))
+    rng = np.random.default_rng(0)
+    at_once = max(1, _FLIPPED_AT_ONCE // max(len(values), 1))
+    as_far = 0
+    for done in range(0, PERMUTATIONS, at_once):
+        signs = rng.choice((-1.0, 1.0), (min(at_once, PERMUTATIONS - done), len(values)))
+        as_far += int((np.abs(signs @ values) >= abs(values.sum()) - 1e-12).sum())
+    return (as_far + 1) / (PERMUTATIONS + 1)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,15 +12,14 @@ from functools import cache
 from itertools import chain, islice
 from pathlib import Path
 
-from pincite.errors import IndexDamaged, IndexMissing, JudgementError, OutputError, QuestionError, StorageError
+from pincite.errors import IndexDamaged, JudgementError, OutputError, QuestionError, StorageError
 from pincite.evaluation import sheet
 from pincite.evaluation.judgements import identity
 from pincite.evaluation.proposals import propose
 from pincite.evaluation.runs import METHODS, ask
 from pincite.query import plain
 from pincite.search import Searcher
-from pincite.storage import DerivedDamaged, Snapshot
-from pincite.sync import restore
+from pincite.storage import Snapshot
 from pincite.types import Passage, Place, Progress
 
 FILE = Path("judgments/draft.txt")
@@ -52,8 +51,7 @@ def proposals(searcher: Searcher, count: int, seed: int) -> tuple[list[Proposal]
     as any other, so a long document gets its share. And a line that says so where there are fewer.
     Raises `JudgementError` where no passage gives a question.
     """
-    with searcher.index.snapshot() as snapshot:
-        found = list(islice(_turns(snapshot, seed), count))
+    found = searcher.mending(lambda: _proposed(searcher, count, seed))
     if not found:
         raise JudgementError(
             f"{searcher.settings.index}: no passage says enough to ask about: write questions of your own, one a"
@@ -66,19 +64,9 @@ def proposals(searcher: Searcher, count: int, seed: int) -> tuple[list[Proposal]
     return found, []
 
 
-def open_index(searcher: Searcher) -> None:
-    """See that there is something to ask; damaged derived files are built again, as for a search.
-
-    Raises `IndexMissing`, also for an index without documents.
-    """
-    try:
-        with searcher.index.snapshot() as snapshot:
-            passages = snapshot.contents.passages
-    except DerivedDamaged:
-        restore(searcher.settings, searcher.embedder)
-        return
-    if not passages:
-        raise IndexMissing(f"{searcher.settings.index}: no document is indexed: run python ingest.py")
+def _proposed(searcher: Searcher, count: int, seed: int) -> list[Proposal]:
+    with searcher.index.snapshot() as snapshot:
+        return list(islice(_turns(snapshot, seed), count))
 
 
 def _turns(snapshot: Snapshot, seed: int) -> Iterator[Proposal]:
@@ -158,7 +146,7 @@ def pool(searcher: Searcher, asked: Sequence[Proposal], depth: int, seed: int, p
 
 
 def _fetch(searcher: Searcher, places: Sequence[Place]) -> tuple[Passage, ...]:
-    with searcher.index.snapshot() as snapshot:
+    with searcher.snapshot() as snapshot:
         known: dict[Place, Passage] = {}
         for source in {place.source for place in places}:
             known |= _passages(snapshot, source)

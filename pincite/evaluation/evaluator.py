@@ -4,7 +4,10 @@ import statistics
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
+
+import numpy as np
 
 from pincite import citation
 from pincite.evaluation.judgements import JudgedQuery
@@ -28,7 +31,7 @@ _EXPECTED = 5
 """Places that a row quotes of those that answer."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Evaluation:
     """What was measured."""
 
@@ -60,8 +63,13 @@ class Evaluation:
 
     def as_json(self) -> dict[str, Any]:
         """What `evaluate.py --json` writes."""
+        return self._table
+
+    @cached_property
+    def _table(self) -> dict[str, Any]:
+        """Its intervals take their time."""
         abstention, abstention_intervals = self._answered()
-        table: dict[str, Any] = {
+        return {
             "queries": len(self.rows),
             "passages": self.passages,
             "method": self.method,
@@ -77,7 +85,6 @@ class Evaluation:
             "remarks": self.remarks,
             "rows": self.rows,
         }
-        return table
 
     def _answered(self) -> tuple[dict[str, float], dict[str, list[float]]]:
         """How well the score tells answerable questions from those that nothing answers, with intervals."""
@@ -103,10 +110,10 @@ class Evaluation:
         return {"unanswerable": len(unanswerable), **figures}, {k: list(ends) for k, ends in intervals.items()}
 
     def _latency(self) -> dict[str, float]:
-        times = sorted(row["milliseconds"] for row in self.rows if row["milliseconds"] is not None)
+        times = [row["milliseconds"] for row in self.rows if row["milliseconds"] is not None]
         if not times:
             return {}
-        return {"median": statistics.median(times), "95th percentile": times[int(0.95 * (len(times) - 1))]}
+        return {"median": statistics.median(times), "95th percentile": float(np.percentile(times, 95))}
 
 
 def evaluate(
@@ -121,12 +128,15 @@ def evaluate(
     for done, query in enumerate(queries):
         progress("ask", done, len(queries))
         ranked[query.id] = ask(searcher, method, query.question)
-    with searcher.index.snapshot() as snapshot:
+    placed = [
+        query for query in queries if not query.unanswerable and any(grade > 0 for grade in query.places.values())
+    ]
+    with searcher.snapshot() as snapshot:
         passages = snapshot.contents.passages
-        places = {source: snapshot.catalog.places(source) for query in queries for source in query.grades}
+        held = {place.source for query in placed for place in query.places}
+        places = {source: snapshot.catalog.places(source) for source in held}
         sources = {place.source for query in queries for place in _wanted(query)}
         shelf = {source: snapshot.catalog.document(source) for source in sources}
-    placed = [query for query in queries if query.places and not query.unanswerable]
     exact = ranking_measures(
         PASSAGE_MEASURES,
         {query.id: _passage_grades(query, places) for query in placed},

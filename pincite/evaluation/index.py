@@ -26,10 +26,11 @@ def open_index(
     """Over the collection's index in `index`, else in the user's cache folder, named for the
     collection's documents and for everything that decides what an index holds."""
     recipe = Recipe.of(settings)
-    name = hashlib.sha256(f"{collection.sha256()}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
+    sha256 = collection.sha256()
+    name = hashlib.sha256(f"{sha256}{recipe.model_dump_json()}".encode()).hexdigest()[:16]
     at = index or cache_folder() / "collections" / f"{collection.name.replace('/', '-')}-{name}"
     engine = settings.engine.model_copy(update={"name": "_".join([settings.engine.name, *_PART.findall(at.name)])})
     settings = settings.model_copy(update={"corpus": collection.folder, "index": at, "engine": engine})
     searcher = Searcher(settings)
-    sync_collection(settings, collection.documents(), progress=progress, embedder=searcher.embedder)
+    sync_collection(settings, collection.documents(), sha256, progress=progress, embedder=searcher.embedder)
     return searcher

@@ -4,12 +4,12 @@ import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import MappingProxyType
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from pincite.errors import JudgementError
 from pincite.quotation import Quotation
@@ -20,7 +20,7 @@ from pincite.types import Place
 class JudgedPlace(Quotation):
     """A place as it was judged."""
 
-    grade: int = 2
+    grade: int = Field(2, ge=0, le=2)
     """0 does not answer, 1 in part, 2 by itself."""
 
 
@@ -179,17 +179,12 @@ def measurable(judgements: Iterable[Judgement]) -> tuple[list[Judgement], list[s
     return found, left_out
 
 
-def append(judgements: Sequence[Judgement], file: Path) -> int:
-    """Append to a judgements file what it does not say yet, flushed to the disk; returns how many lines.
-
-    What differs only in when it was judged is not said again. Raises `JudgementError` for a file
-    that is no judgements file or cannot be written.
-    """
-    return update(lambda _known: judgements, file)
-
-
 def update(judge: Callable[[Mapping[str, Judgement]], Iterable[Judgement]], file: Path) -> int:
-    """`append` what `judge` makes of the judgements in the file, by id. Nobody else writes to it meanwhile."""
+    """Append to a judgements file what `judge` makes of those in it, by id, as far as it does not say so yet.
+
+    Nobody else writes to it meanwhile. What differs only in when it was judged is not said again. Returns how many
+    lines were flushed to the disk. Raises `JudgementError` for a file that is no judgements file or cannot be written.
+    """
     if file.is_dir():
         raise JudgementError(f"{file}: is a folder: name a .jsonl file in it")
     try:

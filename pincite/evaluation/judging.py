@@ -8,7 +8,7 @@ from pathlib import Path
 from types import MappingProxyType
 
 from pincite.errors import JudgementError
-from pincite.evaluation.adoption import AROUND, Texts
+from pincite.evaluation.adoption import Texts
 from pincite.evaluation.judgements import JudgedPlace, Judgement, identity, locate, read, update
 from pincite.storage import Catalog
 from pincite.types import Passage, Span
@@ -105,15 +105,7 @@ class OwnJudgements:
         text = self.text_of(passage.source)
         if text is None or text[passage.start : passage.end] != passage.text:
             raise JudgementError(f"{passage.source}: has changed since it was shown: ask again, then judge")
-        start, end = quoted(passage)
-        return JudgedPlace(
-            source=passage.source,
-            quote=text[start:end],
-            prefix=text[max(0, start - AROUND) : start],
-            suffix=text[end : end + AROUND],
-            start=start,
-            grade=grade,
-        )
+        return JudgedPlace.from_text(passage.source, text, *quoted(passage), grade=grade)
 
     def _judged(self, judgement: Judgement, passage: Passage) -> Sequence[JudgedPlace]:
         """The judged places that lie in a passage; without one, those that share a character with it,

@@ -17,6 +17,7 @@ CUTOFF = 5
 """Passages whose characters are compared with the places that answer."""
 READ = 1000
 """Characters: about what a person reads in a minute."""
+Scores = Sequence[float] | np.ndarray
 
 
 def ranking_measures(
@@ -48,14 +49,14 @@ def character_measures(ranked: Sequence[Place], gold: Sequence[Place]) -> dict[s
     Retrieval", with characters in their place. A character that several passages hold counts once there.
     The last asks the same of the reader whatever the size of the passages.
     """
-    shown = _characters(ranked[:CUTOFF])
+    shown, first = _characters(ranked[:CUTOFF]), _first(ranked)
     wanted = _characters(gold)
     both = len(shown & wanted)
     return {
         f"character R@{CUTOFF}": both / len(wanted) if wanted else 0.0,
         f"character P@{CUTOFF}": both / len(shown) if shown else 0.0,
         f"character IoU@{CUTOFF}": both / len(shown | wanted) if shown or wanted else 0.0,
-        f"Success@{READ} characters": float(any(_characters([place]) <= _first(ranked) for place in gold)),
+        f"Success@{READ} characters": float(any(_characters([place]) <= first for place in gold)),
     }
 
 
@@ -78,32 +79,30 @@ def interval(values: Sequence[float]) -> tuple[float, float]:
 
 
 def two_sample_interval(
-    statistic: Callable[[Sequence[float], Sequence[float]], float], a: Sequence[float], b: Sequence[float]
+    statistic: Callable[[Scores, Scores], float], a: Sequence[float], b: Sequence[float]
 ) -> tuple[float, float]:
     """95 % bootstrap interval of a figure of two samples, each resampled 1,000 times on its own, seed 0."""
     rng = np.random.default_rng(0)
     first, second = np.asarray(a), np.asarray(b)
-    values = [
-        statistic(rng.choice(first, len(first)).tolist(), rng.choice(second, len(second)).tolist())
-        for _ in range(RESAMPLES)
-    ]
+    values = [statistic(rng.choice(first, len(first)), rng.choice(second, len(second))) for _ in range(RESAMPLES)]
     low, high = np.percentile(values, [2.5, 97.5])
     return float(low), float(high)
 
 
-def area_under_curve(answerable: Sequence[float], unanswerable: Sequence[float]) -> float:
+def area_under_curve(answerable: Scores, unanswerable: Scores) -> float:
     """Area under the ROC curve: how often an answerable question scores above an unanswerable one.
 
     Ties count half (Mann and Whitney 1947).
     """
-    above = np.asarray(answerable)[:, None] - np.asarray(unanswerable)[None, :]
-    return float(np.mean((above > 0) + 0.5 * (above == 0)))
+    rising = np.sort(unanswerable)
+    below, not_above = (np.searchsorted(rising, answerable, side) for side in ("left", "right"))
+    return float(np.mean(below + not_above) / (2 * len(rising)))
 
 
-def kept_at_false_answers(answerable: Sequence[float], unanswerable: Sequence[float]) -> float:
+def kept_at_false_answers(answerable: Scores, unanswerable: Scores) -> float:
     """Share of answerable questions above the threshold that at most 5 % of the unanswerable pass."""
     allowed = int(FALSE_ANSWERS * len(unanswerable))
-    threshold = sorted(unanswerable, reverse=True)[allowed]
+    threshold = np.sort(unanswerable)[::-1][allowed]
     return float(np.mean(np.asarray(answerable) > threshold))
 
 

@@ -10,9 +10,10 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from pincite.errors import OutputError
+from pincite.errors import IndexMissing, OutputError
 from pincite.evaluation.evaluator import Evaluation
 from pincite.evaluation.sets import JudgementSet
+from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Contents
 
@@ -35,6 +36,15 @@ class Measured(BaseModel):
     def of(cls, contents: Contents) -> "Measured":
         """The state that says this of itself."""
         return cls(**contents.model_dump(include={"generation", "built_at", "documents", "passages", "recipe"}))
+
+    @classmethod
+    def now(cls, searcher: Searcher) -> "Measured":
+        """The state that is current. Raises `IndexMissing`, also for an index without documents."""
+        with searcher.snapshot() as snapshot:
+            contents = snapshot.contents
+        if not contents.passages:
+            raise IndexMissing(f"{searcher.settings.index}: no document is indexed: run python ingest.py")
+        return cls.of(contents)
 
 
 class Record(BaseModel):
@@ -72,6 +82,12 @@ class Record(BaseModel):
     def questions(self) -> set[str]:
         """The ids of what was asked."""
         return {row["id"] for row in self.evaluation["rows"]}
+
+
+def remark_on_changes(found: Evaluation, before: Measured, searcher: Searcher) -> None:
+    """Say so where the index was not in one state for all of its questions."""
+    if Measured.now(searcher) != before:
+        found.remarks.append("The index was brought up to date while it was measured: measure again")
 
 
 def keep(record: Record, folder: Path) -> Path:

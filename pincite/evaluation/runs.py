@@ -54,7 +54,7 @@ def pincite(searcher: Searcher, question: str) -> Ranked:
         offset = first.passage.start
         mark = Place(first.passage.source, offset + first.marks[0][0], offset + first.marks[0][1])
     score, passage = (first.score, first.passage) if first else (0.0, None)
-    return Ranked(tuple(places), mark, score, answer.answer, answer.milliseconds, passage)
+    return Ranked(tuple(places[:DEPTH]), mark, score, answer.answer, answer.milliseconds, passage)
 
 
 def dense(searcher: Searcher, question: str) -> Ranked:
@@ -92,11 +92,14 @@ def _matching(_searcher: Searcher, snapshot: Snapshot, question: str) -> list[in
 
 
 def _ids(searcher: Searcher, question: str, method: Callable[[Searcher, Snapshot, str], Sequence[int]]) -> Ranked:
+    def found() -> list[Passage]:
+        with searcher.index.snapshot() as snapshot:
+            ids = method(searcher, snapshot, question)[:DEPTH]
+            known = {stored.id: stored.passage for stored in snapshot.passages(ids)}
+        return [known[id_] for id_ in ids]
+
     started = time.perf_counter()
-    with searcher.index.snapshot() as snapshot:
-        ids = method(searcher, snapshot, question)
-        found = {stored.id: stored.passage for stored in snapshot.passages(ids)}
-    passages = [found[id_] for id_ in ids]
+    passages = searcher.mending(found)
     milliseconds = (time.perf_counter() - started) * 1000
     places = tuple(Place(passage.source, passage.start, passage.end) for passage in passages)
     return Ranked(places, None, 0.0, "none", milliseconds, passages[0] if passages else None)
@@ -107,4 +110,4 @@ def ask(searcher: Searcher, method: str, question: str) -> Ranked:
     try:
         return METHODS[method](searcher, question)
     except QuestionError:
-        return Ranked((), None, 0.0, "none", 0.0)
+        return Ranked((), None, 0.0, "none", None)

@@ -8,7 +8,7 @@ escape, so every other id stands as it is, and each is read back as it was.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import quote
@@ -29,6 +29,10 @@ class Run:
     tag: str
     documents: Mapping[str, Sequence[str]]
     """Query → documents from best to worst."""
+
+    def without(self, queries: Container[str]) -> "Run":
+        """The run of the other queries."""
+        return Run(self.tag, {query: found for query, found in self.documents.items() if query not in queries})
 
 
 def encode(id_: str) -> str:

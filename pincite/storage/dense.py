@@ -166,18 +166,22 @@ def _probed(folder: Path, part: DensePart) -> DensePart:
         shortlist += shortlist // 2 + 1
 
 
-def _living(folder: Path, layout: Layout, dead: np.ndarray, new: np.ndarray) -> np.ndarray:
-    """Ids of all passages there are to be."""
-    held = [_OpenPart(folder, part).ids for part in layout.parts]
-    return np.sort(np.setdiff1d(np.concatenate([*held, new]), dead, assume_unique=True))
-
-
 def _ids_within(
     stretches: Sequence[Stretch], folder: Path, layout: Layout, dead: np.ndarray, new: np.ndarray
 ) -> np.ndarray:
     """Ids of the living passages of some stretches, rising."""
-    parts = tuple(part for part in layout.parts if any(one.first <= part.first <= one.last for one in stretches))
-    return _living(folder, Layout(parts=parts), dead, new)
+    parts = (part for part in layout.parts if any(one.first <= part.first <= one.last for one in stretches))
+    held = [_ids(faiss.read_index(str(folder / part.files[0]), faiss.IO_FLAG_MMAP_IFC)) for part in parts]
+    return _living([*held, new], dead)
+
+
+def _living(ids: Sequence[np.ndarray], dead: np.ndarray) -> np.ndarray:
+    """All of the ids but those of the dead, rising."""
+    return np.sort(np.setdiff1d(np.concatenate([*ids, dead[:0]]), dead, assume_unique=True))
+
+
+def _ids(vectors: Any) -> np.ndarray:
+    return np.asarray(faiss.vector_to_array(vectors.id_map))
 
 
 def _within(ids: np.ndarray, stretch: Stretch) -> np.ndarray:
@@ -207,7 +211,7 @@ class _OpenPart:
             raise ValueError(f"{[index.ntotal for index in opened]} vectors of {part.passages}")
         self._vectors, *codes = opened
         self._codes = codes[0] if codes else None
-        self.ids = faiss.vector_to_array(self._vectors.id_map)
+        self.ids = _ids(self._vectors)
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -279,8 +283,7 @@ class DenseIndex:
     @property
     def ids(self) -> np.ndarray:
         """Of all passages, int64, rising."""
-        with noticing_damage(self._folder):
-            return _living(self._folder, self._layout, self._dead, self._dead[:0])
+        return _living([part.ids for part in self._parts], self._dead)
 
     def search(self, vector: np.ndarray, count: int, allowed: np.ndarray | None = None) -> list[int]:
         """Ids of the passages nearest by cosine, the nearest first; of the `allowed` alone, rising ids.

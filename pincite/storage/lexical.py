@@ -35,6 +35,8 @@ _MOST_HEAP = 1_000_000_000
 """Bytes in which passages are gathered: enough, as a rule, to make one segment of a part."""
 _FEW = 2_000
 """Passages that are named to tantivy one by one; of more, what is not allowed is taken out of what it finds."""
+_NOT_TOO_MANY = 50_000
+"""Those that are named to it nonetheless where the best of all hold too few of them: it takes a tenth of a second."""
 _MANY = 200_000
 """Passages that hold frequent terms, from which on it is worth while to look at those alone that hold another one."""
 _HIGHEST = 2.2
@@ -198,18 +200,23 @@ class LexicalIndex:
         if allowed is None:
             return self._best(query, count)
         if len(allowed) <= _FEW:
-            among = tantivy.Query.term_set_query(self._index.schema, "id", allowed.tolist())
-            return self._ids(self._found([self._any(query), tantivy.Query.const_score_query(among, 0.0)], [], count))
+            return self._best_named(query, count, allowed)
         return self._best_allowed(query, count, allowed)
 
+    def _best_named(self, query: Sequence[str], count: int, allowed: np.ndarray) -> list[int]:
+        among = tantivy.Query.term_set_query(self._index.schema, "id", allowed.tolist())
+        return self._ids(self._found([self._any(query), tantivy.Query.const_score_query(among, 0.0)], [], count))
+
     def _best_allowed(self, query: Sequence[str], count: int, allowed: np.ndarray) -> list[int]:
-        """Of many that are allowed the best are soon among the best of all."""
+        """Of many that are allowed the best are soon among the best of all, as a rule."""
         depth = 2 * count * len(self) // len(allowed)
         while True:
             best = np.array(self._best(query, depth), dtype=np.int64)
             kept = best[np.isin(best, allowed)]
-            if len(kept) >= count or depth >= len(self):
+            if len(kept) >= count or len(best) < depth or depth >= len(self):  # or no other holds any of the terms
                 return [int(id_) for id_ in kept[:count]]
+            if len(allowed) <= _NOT_TOO_MANY:
+                return self._best_named(query, count, allowed)
             depth *= 4
 
     def _best(self, query: Sequence[str], count: int) -> list[int]:

@@ -3,7 +3,7 @@
 import threading
 import weakref
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from itertools import chain
 
@@ -198,5 +198,6 @@ class IndexReader:
 
 
 def _close(catalogs: list[Catalog]) -> None:
-    while catalogs:
-        catalogs.pop().close()
+    with suppress(IndexError):  # that there are none left; another thread may take some meanwhile
+        while True:
+            catalogs.pop().close()

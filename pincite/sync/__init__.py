@@ -14,7 +14,7 @@ from typing import Any
 
 from pincite import reading
 from pincite.embedding import Embedder
-from pincite.errors import CorpusError, IndexMissing, MostRemoved, OtherCorpus
+from pincite.errors import CorpusError, IndexMismatch, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
 from pincite.settings import Settings
 from pincite.storage import (
@@ -37,6 +37,8 @@ from pincite.types import Document, Progress
 
 __all__ = ["Difference", "Package", "Report", "preview", "restore", "sync", "sync_collection"]
 
+_DOCUMENTS = "documents_sha256"
+"""What the catalog says of documents that are no files."""
 _MANY = 20
 _PATIENCE = 10.0
 """Seconds that a question waits for another one to mend the index."""
@@ -134,17 +136,22 @@ def sync(
 def sync_collection(
     settings: Settings,
     documents: Iterable[Document],
+    sha256: str,
     *,
     progress: Progress | None = None,
     embedder: Embedder | None = None,
 ) -> None:
-    """Index documents that are not files, once: an index of `settings.corpus` that is there is used again."""
+    """Index documents that are not files, once: an index of `settings.corpus` that is there is used again.
+
+    `sha256` is of all of them: raises `IndexMismatch` for an index of others.
+    """
     index = IndexFolder(settings.index)
     recipe = Recipe.of(settings)
     if exists(index.path):
         with Catalog(index.path) as catalog:
             if catalog.generation:  # nothing to write: several evaluations may run side by side
                 _check_corpus(catalog.meta("corpus"), settings.corpus.resolve(), index.path, move_corpus=False)
+                _check_documents(catalog.meta(_DOCUMENTS), sha256, settings)
                 recipe.check(catalog, index.path)
                 if not settings.engine.url or open_writer(settings, catalog, recipe).is_intact():
                     return
@@ -157,9 +164,12 @@ def sync_collection(
                 settings, index, catalog, staged, recipe, open_writer(settings, catalog, recipe), embedder, progress
             )
             if catalog.generation:
+                _check_documents(catalog.meta(_DOCUMENTS), sha256, settings)
                 recipe.check(catalog, index.path)
                 run.apply(Difference(skipped=catalog.skipped(), failed=catalog.failed()))
                 return
+            with catalog.writing():
+                catalog.set_meta(_DOCUMENTS, sha256)
             with staged.writing():
                 for document in documents:
                     run.stage(document, FileState(document.source, 0, 0, 0, document.sha256))
@@ -216,6 +226,14 @@ def _check_corpus(indexed: str, corpus: Path, index: Path, move_corpus: bool) ->
         raise OtherCorpus(
             f"{index}: is the index of {indexed}, not of {corpus}: take another with --index OTHER, or say"
             " --move-corpus if the folder was moved"
+        )
+
+
+def _check_documents(indexed: str, now: str, settings: Settings) -> None:
+    if indexed and indexed != now:
+        raise IndexMismatch(
+            f"{settings.index}: holds documents that {settings.corpus} has no longer: delete it, or name another with"
+            " --index"
         )
 
 

@@ -12,6 +12,7 @@ from pincite.evaluation import draft
 from pincite.evaluation.draft import Proposal
 from pincite.evaluation.judgements import Judgement
 from pincite.evaluation.judging import Standing, standings
+from pincite.evaluation.records import Measured
 from pincite.evaluation.sets import JudgementSet
 from pincite.types import Passage
 from pincite.ui import index_state, keys, markup, urlstate
@@ -170,11 +171,9 @@ def _shown(resources: Resources, passage: Passage) -> str:
 
 
 def _state(resources: Resources) -> str:
-    """Which state of the index is asked. Raises `IndexMissing`; damaged derived files are built again."""
-    draft.open_index(resources.searcher)
-    with resources.searcher.index.snapshot() as snapshot:
-        contents = snapshot.contents
-    return f"{contents.generation} {contents.built_at.isoformat()}"
+    """Which state of the index is asked. Raises `IndexMissing`."""
+    state = Measured.now(resources.searcher)
+    return f"{state.generation} {state.built_at.isoformat()}"
 
 
 @st.cache_resource(max_entries=32, show_spinner="Asking every method…")

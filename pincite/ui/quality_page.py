@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import streamlit as st
 
 from pincite.errors import EvaluationCancelled, PinciteError
-from pincite.evaluation import comparison, draft, records, sets, summary
+from pincite.evaluation import comparison, records, sets, summary
 from pincite.evaluation.comparison import Move
 from pincite.evaluation.records import Measured, Record
 from pincite.evaluation.sets import JudgementSet
@@ -31,7 +31,7 @@ def show(pages: "Pages", resources: Resources) -> None:
     """The evaluation that is shown lives in the URL as `run`, the two that are compared as `a` and `b`."""
     st.title("Quality")
     try:
-        state = _state(resources)
+        state = Measured.now(resources.searcher)
         known = sets.named(resources.settings.judgments)
         kept, complaints = records.kept(resources.settings.judgments / records.FOLDER)
     except PinciteError as error:
@@ -51,12 +51,6 @@ def show(pages: "Pages", resources: Resources) -> None:
     elif known and not resources.evaluations.is_running:
         st.caption("Not measured yet. Measuring asks every judged question once, and keeps what came out.")
     keys.listen("quality")
-
-
-def _state(resources: Resources) -> Measured:
-    draft.open_index(resources.searcher)
-    with resources.searcher.index.snapshot() as snapshot:
-        return Measured.of(snapshot.contents)
 
 
 # Measuring
