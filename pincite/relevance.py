@@ -100,12 +100,8 @@ class Relevance:
         trust = passages / (passages + FEW)
         return {name: weight * (trust if name in WORDS else 1) for name, weight in self.order.weights.items()}
 
-    def probability_of(self, features: Features) -> float:
-        """That the passage answers: the logistic function of the linear model, 0 to 1."""
-        return self.probabilities([features])[0]
-
     def probabilities(self, features: Sequence[Features]) -> list[float]:
-        """That of several passages."""
+        """That each of the passages answers: the logistic function of the linear model, 0 to 1."""
         return [1 / (1 + math.exp(-log_odds)) for log_odds in self.probability.each(features)]
 
     def band(self, probability: float) -> Band:

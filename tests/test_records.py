@@ -15,7 +15,7 @@ from pincite.embedding import Embedder
 from pincite.errors import EvaluationCancelled, IndexMissing, JudgementError, OutputError
 from pincite.evaluation import evaluate, records, sets
 from pincite.evaluation.background import Evaluations
-from pincite.evaluation.judgements import JudgedPlace, Judgement, append
+from pincite.evaluation.judgements import JudgedPlace, Judgement, update
 from pincite.evaluation.records import Measured, Record
 from pincite.search import Searcher
 from pincite.settings import Settings
@@ -101,9 +101,9 @@ def judgement(id_: str, grade: int = 2, **more: Any) -> Judgement:
 
 def test_the_sets_of_a_folder(tmp_path: Path) -> None:
     assert sets.named(tmp_path) == {}
-    append([judgement("q1"), judgement("q2", grade=0)], tmp_path / "own.jsonl")
+    update(lambda _known: [judgement("q1"), judgement("q2", grade=0)], tmp_path / "own.jsonl")
     assert {name: [j.id for j in one.judgements] for name, one in sets.named(tmp_path).items()} == {"own": ["q1"]}
-    append([judgement("s1")], tmp_path / "some.jsonl")
+    update(lambda _known: [judgement("s1")], tmp_path / "some.jsonl")
     found = sets.named(tmp_path)
     assert {name: [j.id for j in one.judgements] for name, one in found.items()} == {
         "sample": ["s1"],
@@ -139,8 +139,8 @@ def judged(settings: Settings, embedder: Embedder, tmp_path: Path) -> Settings:
     sync(settings, embedder=embedder)
     settings = settings.model_copy(update={"judgments": tmp_path / "judgments"})
     place = JudgedPlace(source="tides.md", quote="high water comes about every twelve hours")
-    append(
-        [
+    update(
+        lambda _known: [
             Judgement(id="q1", question="how often is high water", places=(place,)),
             Judgement(id="q2", question="who won the world cup", unanswerable=True),
         ],

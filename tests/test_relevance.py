@@ -618,7 +618,7 @@ def test_order_and_probability_are_weighted_sums() -> None:
     assert Weights(0.0, model.order_weights(300))(judged) == pytest.approx(1.9375)
     assert model.order_weights(0) == {"cosine": 2.0, "idf_share": 0.0, "proximity": 0.0}
     # −1 + 4 · .5 + .25 = 1.25, and 1 / (1 + e^−1.25) = .77730
-    assert model.probability_of(judged) == near(0.7773)
+    assert model.probabilities([judged]) == [near(0.7773)]
     assert [model.band(p) for p in (1.0, 0.75, 0.7499, 0.5, 0.4999, 0.0)] == [
         "strong",
         "strong",
@@ -645,8 +645,7 @@ def test_the_weights_that_ship_are_of_features_that_there_are() -> None:
     assert set(relevance.WORDS) <= names
     assert 0 < model.weak < model.strong < 1
     nothing, everything = Features(0, 0, 0, 0, 0), Features(1, 1, 1, 1, 1)
-    assert model.band(model.probability_of(nothing)) == "none"
-    assert model.band(model.probability_of(everything)) == "strong"
+    assert list(map(model.band, model.probabilities([nothing, everything]))) == ["none", "strong"]
     assert model.order(everything) > model.order(nothing)
 
 

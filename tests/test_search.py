@@ -105,7 +105,7 @@ def test_scores_never_rise_and_bands_follow_them(searcher: Searcher, question: s
     for hit in answer.hits:
         assert hit.band == model.band(hit.score)
         judged = relevance.Features(**hit.features)
-        assert hit.score <= model.probability_of(judged) + 1e-12
+        assert hit.score <= model.probabilities([judged])[0] + 1e-12
     assert answer.answer == answer.hits[0].band
     with searcher.index.snapshot() as snapshot:
         order = relevance.Weights(0.0, model.order_weights(snapshot.generation.manifest.passages))

@@ -434,18 +434,15 @@ class Catalog:
 
     def files(self) -> dict[str, FileState]:
         """Source → what is known of its file."""
-        rows = self._rows("siiiss", "SELECT source, size, modified, looked, sha256, reader FROM documents")
-        return {row[0]: FileState(*row) for row in rows}
+        return self._states("documents")
 
     def states(self, sources: Iterable[str]) -> dict[str, FileState]:
         """Source → what is known of its file, for those that are indexed."""
-        wanted = "SELECT value FROM json_each(?)"
-        rows = self._rows(
-            "siiiss",
-            f"SELECT source, size, modified, looked, sha256, reader FROM documents WHERE source IN ({wanted})",  # noqa: S608 - constant
-            json.dumps(list(sources)),
-        )
-        return {row[0]: FileState(*row) for row in rows}
+        return self._states("documents WHERE source IN (SELECT value FROM json_each(?))", json.dumps(list(sources)))
+
+    def _states(self, those: str, *values: object) -> dict[str, FileState]:
+        statement = f"SELECT source, size, modified, looked, sha256, reader FROM {those}"  # noqa: S608 - constants
+        return {row[0]: FileState(*row) for row in self._rows("siiiss", statement, *values)}
 
     def outlines(self, count: int) -> list[tuple[str, tuple[Section, ...]]]:
         """Title and sections of at most `count` documents, evenly over all of them."""
@@ -505,10 +502,7 @@ class Catalog:
 
     def failed(self) -> dict[str, FileState]:
         """Those of them that were tried."""
-        rows = self._rows(
-            "siiiss", "SELECT source, size, modified, looked, sha256, reader FROM skipped WHERE reader <> ''"
-        )
-        return {row[0]: FileState(*row) for row in rows}
+        return self._states("skipped WHERE reader <> ''")
 
     def coverage(self, sources: Iterable[str] | None = None) -> dict[str, Coverage]:
         """Source → what of it can be searched, in order of source; of all documents or of these."""
