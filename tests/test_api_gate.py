@@ -19,8 +19,14 @@ from pincite.settings import Settings
 from pincite.sync import sync
 
 pytest.importorskip("fastapi", reason="requirements-api.txt is not installed")
+import anyio.to_thread
+from starlette.types import Message
+
 from pincite.api import keys
+from pincite.api.application import application
+from pincite.api.gate import Gate
 from pincite.api.rate import Rate
+from pincite.api.resources import Resources
 
 QUESTION = "what does the heron hunt?"
 LARGE = "large.html"
@@ -409,6 +415,41 @@ def test_an_index_that_was_built_otherwise_is_not_healthy(home: Path) -> None:
         assert reply.status == 503
         assert "built with passage_tokens 128, the settings ask for 100" in reply.detail
         assert (server.get("/health").status, server.get("/metrics").status) == (503, 200)
+
+
+async def got(app: Gate, path: str) -> int:
+    """The status that a server gets from the application."""
+    said: list[Message] = []
+
+    async def receive() -> Message:
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    async def send(message: Message) -> None:
+        said.append(message)
+
+    where = {"method": "GET", "path": path, "raw_path": path.encode(), "query_string": b"", "root_path": ""}
+    scope = {"type": "http", "http_version": "1.1", "scheme": "http", "headers": [(b"host", b"localhost")], **where}
+    await app({**scope, "client": ("127.0.0.1", 1), "server": ("127.0.0.1", 80)}, receive, send)
+    return int(said[0]["status"])
+
+
+def test_health_is_told_while_every_thread_is_at_work(home: Path) -> None:
+    app = application(Resources(Settings(corpus=home / "corpus", index=home / "index")))
+    done = threading.Event()
+
+    async def asked() -> tuple[int, int]:
+        every = int(anyio.to_thread.current_default_thread_limiter().total_tokens)
+        async with anyio.create_task_group() as group:
+            for _ in range(every + 5):
+                group.start_soon(anyio.to_thread.run_sync, done.wait)
+            await anyio.sleep(0.1)
+            try:
+                with anyio.fail_after(4):  # it gives up after 5 s
+                    return await got(app, "/health"), await got(app, "/metrics")
+            finally:
+                done.set()
+
+    assert anyio.run(asked) == (200, 200)
 
 
 def test_files_are_those_of_the_folder_that_was_indexed(home: Path, tmp_path: Path) -> None:
