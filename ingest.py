@@ -66,7 +66,7 @@ def ingest(
 
 
 def _print(what: dict[str, Any] | str) -> None:
-    print(what if isinstance(what, str) else json.dumps(what, ensure_ascii=False, indent=1))
+    print(console.printable(what) if isinstance(what, str) else json.dumps(what, ensure_ascii=False, indent=1))
 
 
 def _dry_text(difference: Difference) -> str:
@@ -90,7 +90,7 @@ def _text(report: Report) -> str:
 
 def _listed(what: str, lines: list[str]) -> list[str]:
     """Lines that begin alike; the ones past the tenth are counted, and named by doctor."""
-    shown = [f"  {what} {line}" for line in lines[:_SHOWN]]
+    shown = [f"  {what} {' '.join(line.splitlines())}" for line in lines[:_SHOWN]]
     rest = len(lines) - _SHOWN
     return [*shown, f"  {what} {rest} more, listed by python -m pincite doctor"] if rest > 0 else shown
 

@@ -62,7 +62,7 @@ def search(
         table = answer_as_json(answer) | ({"profile": found.as_json()} if with_profile else {})
         print(json.dumps(table, ensure_ascii=False, indent=1))
     else:
-        print(_text(answer))
+        print(console.printable(_text(answer)))
         if with_profile:
             print(f"\n{found.text()}")
 
@@ -85,7 +85,7 @@ def why(
     if as_json:
         print(json.dumps(dataclasses.asdict(told), ensure_ascii=False, indent=1))
     else:
-        print(told.text())
+        print(console.printable(told.text()))
 
 
 @app.command()
@@ -97,7 +97,7 @@ def doctor(index: IndexOption = None, as_json: JsonOption = False) -> None:
     if as_json:
         print(json.dumps(found.as_json(), ensure_ascii=False, indent=1))
     else:
-        print("\n".join([found.summary(), *(f"  {problem}" for problem in found.problems)]))
+        print(console.printable("\n".join([found.summary(), *(f"  {problem}" for problem in found.problems)])))
     sys.exit(1 if found.problems else 0)
 
 

@@ -41,9 +41,13 @@ class Background(Generic[T]):
         with self._lock:
             if self._is_running:
                 return False
-            self._is_running = True
             self._thread = threading.Thread(target=self._run, args=(work,), name=f"pincite-{self.name}", daemon=True)
-            self._thread.start()
+            self._is_running = True
+            try:
+                self._thread.start()
+            except RuntimeError:  # the system has no room for another
+                self._is_running = False
+                raise
             return True
 
     def wait(self, seconds: float | None = None) -> bool:

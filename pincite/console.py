@@ -12,6 +12,10 @@ from pincite.errors import PinciteError
 from pincite.settings import Settings
 from pincite.types import Progress
 
+_PICTURES = {**{code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"}, 0x7F: 0x2421} | dict.fromkeys(
+    range(0x80, 0xA0), 0xFFFD
+)
+
 
 def settings(corpus: Path | None = None, index: Path | None = None) -> Settings:
     """`pincite.toml` of the current folder, with what the command line says instead."""
@@ -38,6 +42,12 @@ def run_app(app: typer.Typer) -> None:
         sys.exit(1)
     except KeyboardInterrupt:
         sys.exit(130)
+
+
+def printable(text: str) -> str:
+    """With the pictures of control characters in their place: a terminal would obey what a document or the name of a
+    file holds."""
+    return text.translate(_PICTURES)
 
 
 @contextmanager

@@ -21,6 +21,7 @@ from pincite.storage import (
     current_generation,
     open_writer,
 )
+from pincite.storage.vectors import AT_A_TIME
 from pincite.types import Document
 
 _INGEST = "run python ingest.py"
@@ -144,7 +145,7 @@ def _places(document: Document) -> tuple[object, ...]:
 def _record_problems(index: IndexFolder, catalog: Catalog) -> list[str]:
     """Passages whose vectors cannot be read."""
     problems = []
-    reader = SegmentReader(index.vectors)
+    reader = SegmentReader(index.vectors, AT_A_TIME)
     try:
         for stored in catalog.all_passages():
             try:

@@ -51,11 +51,8 @@ def standing(catalog: Catalog, files: Mapping[str, Freshness], hit: Hit) -> Hit 
     first, *also = there
     if first == places[0]:
         return replace(hit, also=tuple(also))
-    ids = sorted(catalog.passage_ids([first.source]))
-    found = next(
-        (s for s in catalog.passages(ids) if (s.passage.start, s.passage.end) == (first.start, first.end)), None
-    )
-    if found is None or not found.is_sound:
+    found = next(iter(catalog.passages(catalog.ids_between(first.source, first.start, first.start))), None)
+    if found is None or not found.is_sound or found.passage.end != first.end:
         return None
     numbers = [number for number, span in enumerate(hit.passage.sentences) if span in hit.marks]
     marks = tuple(found.passage.sentences[number] for number in numbers if number < len(found.passage.sentences))

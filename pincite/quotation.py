@@ -66,4 +66,4 @@ def _occurrences(quote: str, text: str) -> Iterator[Span]:
 
 
 def _surrounded(place: Quotation, text: str, span: Span) -> bool:
-    return text[: span[0]].endswith(place.prefix) and text.startswith(place.suffix, span[1])
+    return text.endswith(place.prefix, 0, span[0]) and text.startswith(place.suffix, span[1])

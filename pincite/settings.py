@@ -130,7 +130,7 @@ class Settings(_Table):
         Raises `SettingsError` for TOML that cannot be read, an unknown key or a bad value.
         """
         try:
-            table = tomllib.loads(file.read_text(encoding="utf-8"))
+            table = tomllib.loads(file.read_text(encoding="utf-8-sig"))
         except FileNotFoundError:
             return cls()
         except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:

@@ -48,6 +48,16 @@ def _below(corpus: Path, folder: str, rules: IgnoreRules) -> Iterator[str]:
                 yield from _below(corpus, source, rules)
 
 
+def _takes_files(corpus: Path, folder: str, rules: IgnoreRules) -> bool:
+    """Whether it is one of `folders`."""
+    names = folder.split("/") if folder else []
+    chain = ["/".join(names[:count]) for count in range(1, len(names) + 1)]
+    return all(names) and all(
+        (corpus / one).is_dir() and not (corpus / one).is_symlink() and not rules.is_ignored(one, is_folder=True)
+        for one in chain
+    )
+
+
 def checked_name(name: str) -> str:
     """The name that a file gets, in NFC. Raises `UploadRefused` for one that no file should have."""
     if not _is_text(name):
@@ -81,10 +91,11 @@ def put(settings: Settings, folder: str, name: str, data: bytes, *, replace: boo
     name = checked_name(name)
     _check_size(name, data, settings.sync.max_megabytes)
     corpus = settings.corpus
-    if folder not in folders(corpus):
+    rules = IgnoreRules(corpus)
+    if not _takes_files(corpus, folder, rules):
         raise _refused(name, "the folder that it should go to is not there any more: choose another one")
     source = f"{folder}/{name}".removeprefix("/")
-    if IgnoreRules(corpus).is_ignored(source, is_folder=False):
+    if rules.is_ignored(source, is_folder=False):
         raise _refused(name, f"named in {FILE}, so it would not be indexed: rename it or change that file")
     try:
         return _put(corpus / folder, name, data, replace=replace)

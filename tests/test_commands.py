@@ -82,6 +82,17 @@ def test_ingest_prints_one_object_with_the_keys_of_the_contract(settings: Settin
     }
 
 
+def test_a_terminal_is_told_nothing_by_documents_and_names(settings: Settings) -> None:
+    escape = "\x1b]0;owned\x07"
+    (settings.corpus / "a.txt").write_text(f"The heron{escape} hunts frogs in shallow water.\n")
+    (settings.corpus / f"b\n{escape}.xyz").write_text("x")
+    ingested = run(*INGEST, settings.corpus, "--index", settings.index)
+    assert "  skipped b ␛]0;owned␇.xyz: no reader for .xyz\n" in ingested.stdout
+    found = search(settings.index, "what does the heron hunt")
+    assert "The heron␛]0;owned␇ hunts frogs" in found.stdout
+    assert not {"\x1b", "\x07"} & {*ingested.stdout, *found.stdout}
+
+
 def test_a_dry_run_says_what_would_be_done_and_writes_nothing(settings: Settings, tmp_path: Path) -> None:
     (settings.corpus / "a.md").write_text("# The owl\n\nAn owl hunts mice at night.\n")
     command = [*INGEST, settings.corpus, "--index", settings.index]

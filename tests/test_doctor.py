@@ -318,7 +318,7 @@ def test_a_file_that_is_gone_is_named(loose: Settings) -> None:
 
 def test_a_document_of_an_older_reader_is_named(loose: Settings) -> None:
     change(loose, "UPDATE documents SET reader = 'markdown/1' WHERE source = '2.md'")
-    assert examine(loose).problems == ["2.md: was read by markdown/1, and markdown/2 is here: run python ingest.py"]
+    assert examine(loose).problems == ["2.md: was read by markdown/1, and markdown/3 is here: run python ingest.py"]
 
 
 def test_a_text_that_is_not_the_files_is_found_although_the_catalog_agrees_with_itself(loose: Settings) -> None:

@@ -194,6 +194,22 @@ def test_other_settings_another_folder_and_another_writer_are_told_apart(birds: 
     assert isinstance(outcome(smaller.model_copy(update={"corpus": moved.corpus}), rebuild=True), Report)
 
 
+def test_where_no_thread_can_begin_the_next_start_is_tried(monkeypatch: pytest.MonkeyPatch) -> None:
+    work = Background[int]("the sum")
+
+    def full(_thread: threading.Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "start", full)
+        with pytest.raises(RuntimeError, match="can't start"):
+            work.start(lambda: 1)
+    assert not work.is_running
+    assert work.start(lambda: 2)
+    assert work.wait(10)
+    assert work.outcome == 2
+
+
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 def test_a_fault_of_our_own_is_an_outcome_too() -> None:
     work = Background[int]("the sum")

@@ -124,6 +124,13 @@ def test_without_a_question_it_says_what_it_is_for_and_proposes_some(indexed: Se
     assert progress(page) == "0 of 3 judged"
 
 
+@pytest.mark.parametrize("question", ["???", "what is it", "boat " * 500])
+def test_a_question_that_cannot_be_asked_is_told(indexed: Settings, question: str) -> None:
+    page = open_page(question)
+    shown = bodies(page)
+    assert any(told in shown for told in ("no word to search for", "stand in every text", "2,000 is the most"))
+
+
 def test_the_pool_is_what_every_method_finds_in_an_order_that_stays(indexed: Settings) -> None:
     orders = []
     for _ in range(2):

@@ -46,7 +46,7 @@ def test_a_message_is_its_subject_its_people_and_its_body(tmp_path: Path) -> Non
     (tmp_path / "a.eml").write_bytes(letter().as_bytes())
     document = reading.read(tmp_path / "a.eml", "a.eml")
     assert document.text == f"Ferries\n\n{HEAD}\n\nThey sail daily."
-    assert (document.title, document.media_type, document.reader) == ("Ferries", "message/rfc822", "mail/1")
+    assert (document.title, document.media_type, document.reader) == ("Ferries", "message/rfc822", "mail/2")
     assert [(section.start, section.heading) for section in document.sections] == [(0, ("Ferries",))]
     assert (document.parts, document.coverage.left_out, document.remarks) == ((), (), ())
 
@@ -115,6 +115,18 @@ def test_the_plain_one_of_two_alternatives_is_read_and_html_where_it_is_alone() 
     both = letter(body=" \n")
     both.add_alternative("<h1>Two</h1><p>The <b>other</b>.</p>", subtype="html")
     assert mail.read(both.as_bytes()).text == f"Ferries\n\n{HEAD}\n\nTwo\n\nThe other."
+
+
+def test_a_plain_one_that_says_no_more_than_that_there_is_another_is_not_read() -> None:
+    stub = "This message cannot be shown here: open it in a browser."
+    newsletter = letter(body=stub)
+    newsletter.add_alternative(f"<h1>Timetable</h1><p>{'The ferry leaves at six. ' * 10}</p>", subtype="html")
+    assert mail.read(newsletter.as_bytes()).text == (
+        f"Ferries\n\n{HEAD}\n\nTimetable\n\n{' '.join(['The ferry leaves at six.'] * 10)}"
+    )
+    alike = letter(body="The ferry leaves at six. " * 30)  # a letter is not short
+    alike.add_alternative(f"<p>{'The ferry leaves at six. ' * 200}</p>", subtype="html")
+    assert mail.read(alike.as_bytes()).text.count("six") == 30
 
 
 def test_headings_and_tables_of_an_html_body_stand_under_the_subject() -> None:

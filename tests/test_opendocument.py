@@ -147,16 +147,17 @@ def test_what_is_left_out_is_counted() -> None:
         "<text:p>It costs <text:change/><text:change-start/>40<text:change-end/>"
         "<office:annotation><dc:creator>A</dc:creator><text:p>Really?</text:p></office:annotation> pounds"
         "<text:span text:style-name='T1'> and </text:span><text:span text:style-name='T1'>more</text:span>."
+        "<text:ruby><text:ruby-base>漢字</text:ruby-base><text:ruby-text>かんじ</text:ruby-text></text:ruby>"
         "<draw:frame><draw:image><office:binary-data>QUFB</office:binary-data></draw:image></draw:frame>"
         "<draw:frame><draw:object/><draw:image/></draw:frame></text:p>"
         "<text:section text:display='none'><text:p>hidden</text:p></text:section>",
         "<style:style style:name='T1' style:family='text' style:parent-style-name='Secret'/>",
         styles=STYLES,
     )
-    assert content.text == "It costs 40 pounds."
+    assert content.text == "It costs 40 pounds.漢字"
     assert content.coverage.left_out == (
         ("comments", 1), ("embedded objects", 1), ("headers and footers", 1), ("hidden passages", 2), ("pictures", 1),
-        ("tracked deletions", 1),
+        ("readings above characters", 1), ("tracked deletions", 1),
     )  # fmt: skip
     assert content.remarks == ("tracked changes are read as if accepted",)
 

@@ -1,6 +1,7 @@
 """The page in each of its states, as Streamlit's own test harness sees it."""
 
 import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -347,6 +348,40 @@ def test_the_source_opens_at_the_passage(indexed: Settings) -> None:
         "<mark>That is why high water comes about every twelve hours.</mark></span>" in html
     )
     assert f"tides.md, characters 0–{OPENING} of {len(TIDES)}" in html
+
+
+def test_every_page_of_a_pdf_can_be_turned_to_with_text_or_without(settings: Settings, embedder: Embedder) -> None:
+    from reportlab.pdfgen.canvas import Canvas
+
+    canvas = Canvas(str(settings.corpus / "ship.pdf"))
+    for number in range(1, 6):  # a cover, and drawings between and after two pages of text
+        if number in (2, 4):
+            canvas.drawString(100, 700, f"Page {number} tells of the ship and its keel.")
+        else:
+            canvas.rect(100, 100, 200, 200)
+        canvas.showPage()
+    canvas.save()
+    sync(settings, embedder=embedder)
+    seen = []
+    for number in range(1, 6):
+        page = open_source(source="ship.pdf", page=str(number))
+        texts = [element.proto.body for element in page.get("html") if "pincite-text" in element.proto.body]
+        seen.append((captions(page)[0], len(texts), "This page has no text." in captions(page)))
+    assert seen == [(f"Page {n} of 5", int(n in (2, 4)), n not in (2, 4)) for n in range(1, 6)]
+    page = open_source(source="ship.pdf", page="2")
+    button(page, "Next page").click().run()
+    assert captions(page)[0] == "Page 3 of 5"
+    assert button(open_source(source="ship.pdf", page="5"), "Next page").disabled
+
+
+def test_what_is_offered_follows_an_index_that_was_made_anew(indexed: Settings, embedder: Embedder) -> None:
+    assert button(ask(), "Spring tides")
+    shutil.rmtree(indexed.index)
+    write(indexed, "tides.md", TIDES.replace("Spring tides", "Neap tides"))
+    assert sync(indexed, embedder=embedder).generation == 1
+    labels = [found.label for found in ask().button]
+    assert "Neap tides" in labels
+    assert "Spring tides" not in labels
 
 
 def test_a_link_to_an_earlier_version_says_so(indexed: Settings) -> None:

@@ -65,7 +65,7 @@ def test_documents_come_as_they_are_read_in_this_process(tmp_path: Path) -> None
         text="# Fähren 😀\r\n\r\nThey sail — daily.\r\n",
         sections=(Section(0, ("Fähren 😀",)),),
         coverage=Coverage(),
-        reader="markdown/2",
+        reader="markdown/3",
     )
 
 

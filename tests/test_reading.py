@@ -114,6 +114,33 @@ def test_other_old_encodings_are_told_by_the_language_written_in_them(encoding: 
     assert remarks == (f"decoded from {'Windows-1252' if encoding == 'cp1252' else encoding}",)
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        f"“{ENGLISH}”",
+        GERMAN,
+        RUSSIAN,
+        "治疗大约需要四十分钟。",
+        "Leczenie trwa około czterdziestu minut; należy czekać.",
+    ],
+)
+def test_a_damaged_byte_costs_one_character_and_not_all(text: str) -> None:
+    told = ("decoded from UTF-8 with 1 damaged character",)
+    front, back = text[: len(text) // 2], text[len(text) // 2 :]
+    for damage in (b"\xff", b"\x93"):
+        assert decode(front.encode() + damage + back.encode()) == (f"{front}\ufffd{back}", told)
+    last = max(at for at, sign in enumerate(text) if not sign.isascii())
+    cut_off = text[:last].encode() + text[last].encode()[:-1]
+    assert decode(cut_off) == (f"{text[:last]}\ufffd", told)
+
+
+def test_a_page_that_says_it_is_utf_8_is_though_a_byte_is_not() -> None:
+    data = "<meta charset=utf-8><p>Fähre".encode() + b"\xfc</p>"
+    content = html.read(data)
+    assert (content.text, content.remarks) == ("Fähre\ufffd", ("decoded from UTF-8 with 1 damaged character",))
+    assert html.read(data.replace("ä".encode(), b"\xe4")).text == "Fähreü"  # it says so, and none is
+
+
 @hypothesis_settings(deadline=None, max_examples=200)
 @given(text=st.text(st.characters(exclude_categories=["Cs", "Cc"]), min_size=1).map(lambda text: f"Text: {text}"))
 def test_any_text_comes_back_from_every_unicode_encoding(text: str) -> None:
@@ -182,7 +209,7 @@ def test_a_markdown_file_becomes_a_document_with_nothing_changed(tmp_path: Path)
         sha256=hashlib.sha256(data).hexdigest(),
         text=text,
         sections=(Section(0, ("Ferries",)),),
-        reader="markdown/2",
+        reader="markdown/3",
     )
 
 
@@ -503,6 +530,12 @@ def test_tables_and_lists_keep_their_rows_and_cells_apart() -> None:
 def test_entities_are_the_characters_they_stand_for() -> None:
     content = page("<p>a &lt;b&gt; &amp; caf&eacute; &#8212; &#x1F600; &copy &nbsp;&nbsp; end &#xD800;</p>")
     assert content.text == "a <b> & café — 😀 © end �"
+
+
+def test_readings_of_ruby_do_not_stand_within_the_words() -> None:
+    content = page("<p><ruby>漢<rp>(</rp><rt>かん</rt><rp>)</rp>字<rt>じ</rt></ruby>です</p>")
+    assert content.text == "漢字です"
+    assert content.coverage.left_out == (("readings above characters", 2),)
 
 
 def test_white_space_is_folded_but_words_are_neither_joined_nor_split() -> None:

@@ -41,6 +41,10 @@ def test_without_a_file_the_defaults_hold(tmp_path: Path, monkeypatch: pytest.Mo
     )
 
 
+def test_a_byte_order_mark_is_no_part_of_the_file(tmp_path: Path) -> None:
+    assert load(tmp_path, '\ufeffcorpus = "notes"\n').corpus == tmp_path / "notes"
+
+
 def test_every_key_can_be_set(tmp_path: Path) -> None:
     text = """
 corpus = "texts"

@@ -3,6 +3,7 @@
 import csv
 import datetime
 import io
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -412,6 +413,13 @@ def test_every_cell_that_was_written_is_found_in_its_row(written: list[list[str]
         assert content.text[found.start - 1] == "\n"
         assert {part.start for part in content.parts} >= {found.start}
         assert {part.end for part in content.parts} >= {found.end}
+
+
+def test_many_rows_of_one_cell_above_a_wide_one_take_little_time() -> None:
+    rows: list[table.Row] = [(number, ["word"]) for number in range(1, 40_001)]
+    began = time.process_time()
+    table.lay_out([*rows, (40_001, ["last", "one"])])
+    assert time.process_time() - began < 3
 
 
 def test_a_line_of_many_megabytes_is_one_cell() -> None:

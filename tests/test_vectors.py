@@ -182,6 +182,24 @@ def test_a_reader_closes_every_file_it_opened(tmp_path: Path, monkeypatch: pytes
     assert len(os.listdir("/dev/fd")) == before
 
 
+def test_one_who_reads_everything_holds_no_more_maps_than_are_allowed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    many = [record(seed) for seed in range(40)]
+    monkeypatch.setattr(vectors, "_FULL", 1_000)
+    places = write(tmp_path, many)
+    assert len({place.segment for place in places}) > 5
+    mapped = Path("/proc/self/maps")
+    if not mapped.exists():
+        pytest.skip("only Linux says what a process has mapped")
+    reader = SegmentReader(tmp_path, 2)
+    for one, place in [*zip(many, places, strict=True), *zip(many[::-7], places[::-7], strict=True)]:
+        assert_is(reader.read(place, one.key), one)
+        assert 1 <= mapped.read_text().count(str(tmp_path)) <= 2
+    reader.close()
+    assert str(tmp_path) not in mapped.read_text()
+
+
 def test_a_record_outlives_the_reader_that_read_it(tmp_path: Path) -> None:
     written = record(1)
     (place,) = write(tmp_path / "v", [written])

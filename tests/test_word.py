@@ -222,6 +222,8 @@ def test_the_title_in_the_properties_counts_if_it_stands_in_the_text(property_ti
         ("<w:sdt><w:sdtPr><w:tag/></w:sdtPr><w:sdtContent>" + run("chosen") + "</w:sdtContent></w:sdt>", "chosen"),
         ("<w:fldSimple w:instr='PAGE'>" + run("7") + "</w:fldSimple>", "7"),
         ("<w:r><w:sym w:font='Symbol' w:char='F061'/></w:r>" + run("-blocker"), "α-blocker"),
+        ("<w:r><w:ruby><w:rubyPr/><w:rt>" + run("かんじ") + "</w:rt><w:rubyBase>" + run("漢字")
+         + "</w:rubyBase></w:ruby></w:r>" + run("です"), "漢字です"),
         ("<m:oMath><m:r><m:t>E=</m:t></m:r><m:f><m:num><m:r><m:t>m</m:t></m:r></m:num></m:f></m:oMath>", "E=m"),
         (
             "<w:r><w:fldChar w:fldCharType='begin'/></w:r><w:r><w:instrText>HYPERLINK x</w:instrText></w:r>"
@@ -231,7 +233,10 @@ def test_the_title_in_the_properties_counts_if_it_stands_in_the_text(property_ti
             + "<w:r><w:fldChar w:fldCharType='end'/></w:r>" + run(" after"), "shown after",
         ),
     ],
-    ids=["runs", "breaks", "hyphen", "soft hyphens", "link", "tag", "control", "result", "symbol", "formula", "field"],
+    ids=[
+        "runs", "breaks", "hyphen", "soft hyphens", "link", "tag", "control", "result", "symbol", "ruby", "formula",
+        "field",
+    ],
 )  # fmt: skip
 def test_the_words_of_a_paragraph_are_those_that_are_shown(runs: str, text: str) -> None:
     assert body(f"<w:p><w:pPr><w:tabs><w:tab w:val='left' w:pos='1'/></w:tabs></w:pPr>{runs}</w:p>").text == text

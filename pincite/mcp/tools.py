@@ -142,7 +142,7 @@ class Tools:
                 raise ToolError(f"{source}: not in the index: take a source as search or documents names it")
             at = max(bisect_right([place.start for place in places], start) - 1, 0)
             first, last = max(at - before, 0), min(at + after, len(places) - 1)
-            stored = catalog.passages(sorted(catalog.passage_ids([source])))[first : last + 1]
+            stored = catalog.passages(catalog.ids_between(source, places[first].start, places[last].start))
             for one in stored:
                 check(one)
             files = self._files({source: stored[0].file_sha256})

@@ -44,22 +44,22 @@ class Reader:
 _OFFICE = "application/vnd.openxmlformats-officedocument"
 _OPEN = "application/vnd.oasis.opendocument"
 FORMATS = (
-    Reader("plain", 2, "text/plain", ".txt .text"),
-    Reader("markdown", 2, "text/markdown", ".md .markdown"),
-    Reader("html", 2, "text/html", ".html .htm .xhtml"),
+    Reader("plain", 3, "text/plain", ".txt .text"),
+    Reader("markdown", 3, "text/markdown", ".md .markdown"),
+    Reader("html", 3, "text/html", ".html .htm .xhtml"),
     Reader("pdf", 1, "application/pdf", ".pdf"),
-    Reader("word", 1, f"{_OFFICE}.wordprocessingml.document", ".docx .docm .dotx .dotm"),
+    Reader("word", 2, f"{_OFFICE}.wordprocessingml.document", ".docx .docm .dotx .dotm"),
     Reader("slides", 1, f"{_OFFICE}.presentationml.presentation", ".pptx .pptm .ppsx .ppsm .potx .potm"),
-    Reader("opendocument", 1, f"{_OPEN}.text", ".odt .ott"),
+    Reader("opendocument", 2, f"{_OPEN}.text", ".odt .ott"),
     Reader("richtext", 1, "application/rtf", ".rtf"),
     Reader("spreadsheet", 1, f"{_OFFICE}.spreadsheetml.sheet", ".xlsx .xlsm"),
     Reader("spreadsheet", 1, "application/vnd.ms-excel", ".xls"),
     Reader("spreadsheet", 1, f"{_OPEN}.spreadsheet", ".ods"),
-    Reader("table", 1, "text/csv", ".csv"),
-    Reader("table", 1, "text/tab-separated-values", ".tsv"),
-    Reader("epub", 1, "application/epub+zip", ".epub"),
-    Reader("mail", 1, "message/rfc822", ".eml"),
-    Reader("mbox", 1, "application/mbox", ".mbox"),
+    Reader("table", 2, "text/csv", ".csv"),
+    Reader("table", 2, "text/tab-separated-values", ".tsv"),
+    Reader("epub", 2, "application/epub+zip", ".epub"),
+    Reader("mail", 2, "message/rfc822", ".eml"),
+    Reader("mbox", 2, "application/mbox", ".mbox"),
 )
 READERS = {ending: reader for reader in FORMATS for ending in reader.endings.split()}
 """File ending → reader."""

@@ -57,7 +57,8 @@ def sections(headings: Sequence[Heading]) -> tuple[Section, ...]:
 
 
 def decode(data: bytes, declared: str | None = None) -> tuple[str, tuple[str, ...]]:
-    """Text and remarks. A byte-order mark wins, then UTF-8, then `declared`, then a guess.
+    """Text and remarks. A byte-order mark wins, then UTF-8, a few bytes of it damaged or not, then `declared`, then a
+    guess.
 
     Raises `Unreadable` for bytes that are not text in any encoding that fits.
     """
@@ -86,9 +87,29 @@ def _decoded(data: bytes, declared: str | None) -> tuple[str, str]:
         return data.decode("utf-8"), ""
     except UnicodeDecodeError:
         pass
+    if text := _damaged(data, declared):
+        return text
     if declared and (text := _as_declared(data, declared)):
         return text
     return _guessed(data)
+
+
+def _damaged(data: bytes, declared: str | None) -> tuple[str, str] | None:
+    """UTF-8 in which some bytes are wrong: two characters beyond ASCII are right for each of them, or one is where it
+    calls itself that. In other encodings the bytes of a few characters are right by chance."""
+    text = data.decode("utf-8", "replace")
+    wrong = text.count("\ufffd") - data.count(b"\xef\xbf\xbd")
+    right = len(text) - len(text.encode("ascii", "ignore")) - wrong
+    if right < (1 if _is_utf8(declared) else 2) * wrong:
+        return None
+    return text, f"UTF-8 with {wrong:,} damaged {'character' if wrong == 1 else 'characters'}"
+
+
+def _is_utf8(name: str | None) -> bool:
+    try:
+        return name is not None and codecs.lookup(name).name == "utf-8"
+    except (LookupError, ValueError):
+        return False
 
 
 def _as_declared(data: bytes, declared: str) -> tuple[str, str] | None:

@@ -22,6 +22,8 @@ _XHTML = "http://www.w3.org/1999/xhtml"
 _FURNITURE = "navigation and page furniture"
 _HIDDEN = "hidden elements"
 _DRAWINGS = "drawings with text"
+_READINGS = "readings above characters"
+"""Ruby: in one line they would stand within the words."""
 _MACHINERY = ""
 """No reader of the page sees it, whatever the page does: not worth a word."""
 
@@ -51,6 +53,7 @@ _LEFT_OUT = (
         _HIDDEN,
     ),
     ("svg", _DRAWINGS),
+    ("rt, rtc", _READINGS),
     (_CONTROLS, _FURNITURE),
 )
 """Selector and what it is called; the first that fits counts."""

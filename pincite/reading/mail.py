@@ -26,6 +26,10 @@ _LONGEST_ENCODED = 50_000
 _SIGNATURES = ("application/pgp-signature", "application/pkcs7-signature", "application/x-pkcs7-signature")
 _SEALED = ("application/pkcs7-mime", "application/x-pkcs7-mime")
 _MOST_NAMED = 10
+_LONGEST_STUB = 500
+"""Bytes of a plain body that may say no more than that there is another."""
+_SAYS_MORE = 4
+"""Times as long is what it stands in for."""
 _GAP = "\n\n"
 
 _ATTACHMENTS = "attachments"
@@ -220,12 +224,28 @@ class Letters:
 
 
 def _best(parts: Sequence[Message]) -> Message | None:
-    """Of parts that say the same the plain one if it says anything, else the last that is text."""
-    for part in parts:
-        if part.get_content_type() == "text/plain" and _payload(part).strip():
-            return part
+    """Of parts that say the same the plain one if it says anything, else the last that is text.
+
+    A short plain one beside a much longer page says that the page is to be read.
+    """
+    plain = next((part for part in parts if part.get_content_type() == "text/plain" and _payload(part).strip()), None)
     texts = [part for part in parts if part.get_content_type() == "text/html" or part.is_multipart()]
-    return texts[-1] if texts else None
+    if plain is None or (texts and _is_stub(len(_payload(plain).strip()), texts[-1])):
+        return texts[-1] if texts else None
+    return plain
+
+
+def _is_stub(length: int, other: Message) -> bool:
+    """Whether a plain part of so many bytes stands in for the page among its alternatives."""
+    if length > _LONGEST_STUB:
+        return False
+    pages = (part for part in other.walk() if part.get_content_type() == "text/html")
+    page = next(pages, None)
+    if page is None:
+        return False
+    data = _payload(page)
+    text, _ = _decoded(data, _charset(page) or html.declared_charset(data))
+    return len(html.flow(text).text) > _SAYS_MORE * length
 
 
 def _payload(part: Message) -> bytes:

@@ -187,6 +187,8 @@ class _Reader:
                     self._hanging += children(node, "note-body")
             case "annotation":
                 self.left_out["comments"] += 1
+            case "ruby-text":  # in one line it would stand within the words
+                self.left_out["readings above characters"] += 1
             case "frame" | "custom-shape" | "rect" | "g":
                 self._drawing(node)
             case "hidden-text" | "hidden-paragraph" if attribute(node, "is-hidden") == "true":

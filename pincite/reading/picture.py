@@ -3,11 +3,12 @@
 Drawn in a process of its own, within the limits of reading: a poisonous file costs only its picture.
 """
 
+import hashlib
 import json
 import os
 import subprocess
 import sys
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pincite.errors import Unreadable
 from pincite.reading import pdf
 from pincite.reading.worker import limit_memory
 from pincite.settings import Sync
-from pincite.types import Document, Span
+from pincite.types import Document, Page, Span
 
 SCALE = 2.0
 """Pixels a point."""
@@ -34,14 +35,15 @@ def picture(path: Path, document: Document, number: int, passage: Span, mark: Sp
 
     Raises `Unreadable` for a file that is not what was indexed, and where drawing takes too long or too much.
     """
-    page = next((page for page in document.pages if page.number == number), None)
+    # No more than the page needs: a book's text would go through the pipe for each of its pages.
+    page = next((page for page in document.pages if page.number == number), Page(number, 0, 0))
+    length = page.end - page.start
+    text, pages = document.text[page.start : page.end], (replace(page, start=0, end=length),)
     request = {
         "path": str(path),
-        # No more than the page needs: a book's text would go through the pipe for each of its pages.
-        "document": asdict(document)
-        | {"sections": (), "tables": (), "parts": (), "pages": (asdict(page),) if page else ()},
+        "document": asdict(replace(document, text=text, pages=pages, sections=(), tables=(), parts=())),
         "number": number,
-        "spans": [passage, mark],
+        "spans": [[min(max(at - page.start, 0), length) for at in span] for span in (passage, mark)],
         "megabytes": limits.reader_megabytes,
     }
     package = str(Path(__file__).parents[2])
@@ -64,6 +66,8 @@ def picture(path: Path, document: Document, number: int, passage: Span, mark: Sp
 
 def draw(data: bytes, document: Document, number: int, passage: Span, mark: Span) -> bytes:
     """`picture` within this process, from the file's bytes."""
+    if hashlib.sha256(data).hexdigest() != document.sha256:
+        raise Unreadable("changed since it was indexed")
     sheet = Image.open(BytesIO(pdf.render(data, number, SCALE))).convert("RGBA")
     layer = Image.new("RGBA", sheet.size, (0, 0, 0, 0))
     pen = ImageDraw.Draw(layer)

@@ -144,7 +144,8 @@ def _header_row(block: Sequence[Row], *, is_first: bool) -> int | None:
     sheet needs several columns and a row below; any other needs rows of another kind below.
     """
     widths = [len(_filled(cells)) for _, cells in block]
-    top = next(row for row, width in enumerate(widths) if 2 * width > max(widths))
+    widest = max(widths)
+    top = next(row for row, width in enumerate(widths) if 2 * width > widest)
     names, below = block[top][1], [cells for _, cells in block[top + 1 :]]
     if not below or not _are_names(_filled(names)):
         return None

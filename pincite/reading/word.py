@@ -200,6 +200,8 @@ class _Reader:
                         self._hanging.append(note)
                 case "del" | "moveFrom":
                     self._leave_out("tracked deletions", node)
+                case "rt":  # of ruby: in one line it would stand within the words
+                    self._note("readings above characters")
                 case "AlternateContent":
                     if (chosen := alternative(node)) is not None:
                         yield from self._inline(chosen, is_hidden)

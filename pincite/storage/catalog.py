@@ -645,6 +645,18 @@ class Catalog:
         # SQLite would copy every row to sort them.
         return sorted(map(_stored_passage, rows), key=attrgetter("source", "start"))
 
+    def ids_between(self, source: str, first: int, last: int) -> list[int]:
+        """Of the passages of a source that begin from one character to another, in order."""
+        rows = self._rows(
+            "i",
+            "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document"
+            " WHERE d.source = ? AND p.start BETWEEN ? AND ? ORDER BY p.start",
+            source,
+            first,
+            last,
+        )
+        return [row[0] for row in rows]
+
     def places(self, source: str) -> list[Place]:
         """Where the passages of a source stand, in order."""
         rows = self._rows(

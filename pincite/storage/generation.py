@@ -30,7 +30,7 @@ from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog
 from pincite.storage.derived import DerivedDamaged, noticing_damage
 from pincite.storage.parts import Part, Stretch
-from pincite.storage.vectors import CorruptRecord, SegmentReader, flush, segment_path
+from pincite.storage.vectors import AT_A_TIME, CorruptRecord, SegmentReader, flush, segment_path
 from pincite.types import Progress
 
 MANIFEST = "manifest.json"
@@ -417,7 +417,7 @@ def build(
     known = read_manifest(before) if before else None
     new = catalog.ids_after(catalog.number("last_passage") if before else 0)
     stretch = Stretch(first=int(new[0]), last=int(new[-1]), passages=len(new)) if len(new) else None
-    reader = SegmentReader(index.vectors)
+    reader = SegmentReader(index.vectors, AT_A_TIME)
     try:
         with noticing_damage(folder):
             words = lexical.build(

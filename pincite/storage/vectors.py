@@ -12,6 +12,7 @@ they were given. The key is a hash of what was embedded and by which model.
 import mmap
 import os
 import struct
+import sys
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -129,6 +130,10 @@ def joined(parts: Sequence[Records]) -> Records:
     return parts[0] if len(parts) == 1 else Records(*map(np.concatenate, zip(*parts, strict=True)))
 
 
+AT_A_TIME = 2
+"""Maps that are enough for whoever goes through all records, more or less in the order in which they lie."""
+
+
 class SegmentReader:
     """Reads records through memory maps. Safe to share between threads; keeps them open until closed.
 
@@ -136,8 +141,10 @@ class SegmentReader:
     records still look into goes with the last of them.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, most: int = sys.maxsize) -> None:
+        """`most`: maps that are open at a time. What was looked at of a map counts as memory of the process."""
         self._folder = folder
+        self._most = most
         self._maps: dict[int, memoryview] = {}
 
     def read(self, location: Location, key: bytes) -> Record:
@@ -165,6 +172,8 @@ class SegmentReader:
                     mapped = memoryview(mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ))
             except (OSError, ValueError) as error:  # an empty file cannot be mapped
                 raise CorruptRecord(str(error)) from error
+            while len(self._maps) >= self._most:
+                del self._maps[next(iter(self._maps))]
             self._maps[location.segment] = mapped
         return mapped[location.offset : end]
 

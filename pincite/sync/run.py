@@ -200,7 +200,7 @@ class Run:
         `everything` of what stays, too."""
         leaving = self._catalog.passage_ids(gone) if everything else set()
         wanted = chain(self._staged.keys(), self._catalog.keys() if everything else ())
-        reader = SegmentReader(self._index.vectors)
+        reader = SegmentReader(self._index.vectors, vectors.AT_A_TIME)
 
         def is_sound(key: bytes) -> bool:
             try:
@@ -322,7 +322,7 @@ class Run:
         if not wasteful:
             return
         writer = SegmentWriter(folder, catalog.committed_ends())
-        reader = SegmentReader(folder)
+        reader = SegmentReader(folder, vectors.AT_A_TIME)
         try:
             writer.begin_segment()
             for number in wasteful:

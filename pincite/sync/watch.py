@@ -21,6 +21,8 @@ from pincite.sync.job import Job
 
 _TICK = 0.25
 """Seconds between two looks at what there is to do."""
+_PATIENCE = 10.0
+"""Seconds until it is tried again to watch a folder that is there."""
 _BUSY = 10.0
 """Seconds until it is tried again where another process was writing the index."""
 
@@ -66,13 +68,14 @@ class Watcher:
         self.stop()
 
     def _run(self) -> None:
-        while not self._stopped.is_set():
+        while not self._stopped.wait(_TICK):
             try:
                 self._watch()
             except (OSError, RuntimeError) as error:  # not there, not ours, more folders than the system watches
                 why = getattr(error, "strerror", None) or error
                 self.trouble = f"{self._corpus}: cannot be watched ({why}): it is synced when that is mended"
-            self._stopped.wait(_TICK)
+                if not isinstance(error, FileNotFoundError):  # to try anew looks at every folder
+                    self._stopped.wait(_PATIENCE)
 
     def _watch(self) -> None:
         """Until the folder is no longer the one that this began with."""

@@ -45,9 +45,10 @@ def show(pages: "Pages", resources: Resources) -> None:
         _facts(state)
     resources.look_again(generation, _YOUNG)
     resources.look.wait(_PATIENCE)
-    busy = _doing(resources)
-    pace = syncing.TICK if any(busy) else 4 * syncing.TICK if resources.watcher else None
-    st.fragment(lambda: _sync(resources, state, generation, busy), run_every=pace)()
+    doing = _doing(resources)
+    busy = resources.job.is_running or resources.look.is_running
+    pace = syncing.TICK if busy else 4 * syncing.TICK if resources.watcher else None
+    st.fragment(lambda: _sync(resources, state, generation, doing), run_every=pace)()
     if resources.settings.page.upload:
         uploading.show(resources, generation)
     _list(pages, resources, generation, manifest)
@@ -83,13 +84,16 @@ def _megabytes(count: int) -> str:
     return f"{count / 2**30:,.1f} GB" if count >= 2**30 else f"{max(count / 2**20, 0.1):,.1f} MB"
 
 
-def _doing(resources: Resources) -> tuple[bool, bool]:
-    """Whether a sync is running, and whether somebody is looking at the folder."""
-    return resources.job.is_running, resources.look.is_running
+def _doing(resources: Resources) -> tuple[bool, bool, datetime | None]:
+    """Whether a sync is running, whether somebody is looking at the folder, and when the last sync ended."""
+    return resources.job.is_running, resources.look.is_running, resources.job.ended
 
 
 def _sync(
-    resources: Resources, state: IndexState | PinciteError, generation: int, was_doing: tuple[bool, bool]
+    resources: Resources,
+    state: IndexState | PinciteError,
+    generation: int,
+    was_doing: tuple[bool, bool, datetime | None],
 ) -> None:
     """What has changed in the folder, and the way to take it in."""
     job, look = resources.job, resources.look

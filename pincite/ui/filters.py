@@ -17,9 +17,9 @@ from pincite.ui.resources import Resources
 def show(resources: Resources, asked: Asked, side: str = "") -> None:
     """Three controls that write `in`, `type` and `year` to the URL, each with `side` behind its name."""
     with Catalog(resources.settings.index) as catalog, catalog.reading():
-        generation = catalog.generation
+        manifest = catalog.meta("manifest")
     typed = parse(asked.question).filters if asked.question else UNFILTERED
-    found = _facets(resources, generation, f"{asked.filters} / {typed}", asked.filters, typed)
+    found = _facets(resources, manifest, f"{asked.filters} / {typed}", asked.filters, typed)
     for label, name, offered in (("Folder", "in", found.folders), ("Type", "type", found.types)):
         urlstate.several(label, f"{name}{side}", *_options(offered))
     urlstate.one("Changed in", f"year{side}", *_options(found.years), "Any year")
@@ -32,8 +32,8 @@ def _options(facets: Iterable[Facet]) -> tuple[list[str], dict[str, str]]:
 
 
 @st.cache_data(max_entries=64, show_spinner=False)
-def _facets(_resources: Resources, generation: int, filters: str, _chosen: Filters, _typed: Filters) -> Facets:
-    """Kept for a generation and what `filters` says."""
+def _facets(_resources: Resources, manifest: str, filters: str, _chosen: Filters, _typed: Filters) -> Facets:
+    """Kept for a state of the index, told by its manifest's hash, and what `filters` says."""
     with Catalog(_resources.settings.index) as catalog, catalog.reading():
         return facets(catalog, _chosen, _typed)
 

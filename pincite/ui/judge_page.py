@@ -14,6 +14,7 @@ from pincite.evaluation.judgements import Judgement
 from pincite.evaluation.judging import Standing, standings
 from pincite.evaluation.records import Measured
 from pincite.evaluation.sets import JudgementSet
+from pincite.query import plain
 from pincite.types import Passage
 from pincite.ui import index_state, keys, markup, urlstate
 from pincite.ui.resources import Resources
@@ -67,13 +68,14 @@ def show(pages: "Pages", resources: Resources) -> None:
 
 def _judge(resources: Resources, question: str) -> dict[str, str]:
     """One passage of the pool, to be graded; returns the keys that it listens to."""
+    plain(question)  # what cannot be asked is told before anything else
     passages = _pool(resources, question, _state(resources))
     grades = [resources.judgements.grade_of(question, passage) for passage in passages]
     judgement = resources.judgements.of(question)
     is_unanswerable = bool(judgement and judgement.unanswerable)
     number = _number(grades)
     done = sum(grade is not None for grade in grades)
-    st.progress(done / len(grades), text=f"{done} of {len(grades)} judged")
+    st.progress(done / max(len(grades), 1), text=f"{done} of {len(grades)} judged")
     if is_unanswerable:
         st.info("You said that nothing in the documents answers this.", icon=":material/do_not_disturb_on:")
     if number > len(passages):

@@ -7,7 +7,7 @@ import streamlit as st
 
 from pincite.errors import EvaluationCancelled, PinciteError
 from pincite.evaluation import comparison, records, sets, summary
-from pincite.evaluation.comparison import Move
+from pincite.evaluation.comparison import Comparison, Move
 from pincite.evaluation.records import Measured, Record
 from pincite.evaluation.sets import JudgementSet
 from pincite.evaluation.summary import Table
@@ -216,12 +216,18 @@ def _since(pages: "Pages", record: Record, before: Record | None) -> None:
     if before.judgements_sha256 != record.judgements_sha256:
         shared = len(before.questions & record.questions)
         st.caption(f"The judgements are not the same: what follows is of the {summary.questions(shared)} in both.")
-    _difference(pages, before.evaluation, record.evaluation)
+    _difference(pages, before, record)
 
 
-def _difference(pages: "Pages", a: Table, b: Table) -> None:
-    """B against A: every measure, then the questions that moved."""
-    found = comparison.compare(a, b)
+@st.cache_data(max_entries=8, show_spinner=False)
+def _compared(_a: Record, _b: Record, names: tuple[str, str]) -> list[Comparison]:
+    """Kept for two records, told by their `names`: randomisation takes a while."""
+    return comparison.compare(_a.evaluation, _b.evaluation)
+
+
+def _difference(pages: "Pages", before: Record, after: Record) -> None:
+    """Every measure, then the questions that moved."""
+    found, a, b = _compared(before, after, (before.name, after.name)), before.evaluation, after.evaluation
     if found:
         st.html(
             table(
@@ -328,6 +334,6 @@ def _compare(pages: "Pages", kept: Sequence[Record]) -> None:
         st.caption("Choose two that are not the same.")
         return
     try:
-        _difference(pages, a.evaluation, b.evaluation)
+        _difference(pages, a, b)
     except PinciteError as error:
         markup.notice(str(error))

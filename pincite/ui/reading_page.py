@@ -69,8 +69,8 @@ def _told(resources: Resources, entries: Mapping[str, Entry]) -> dict[str, Stand
     """What has become of the entries; where that cannot be told, a line says why."""
     try:
         with Catalog(resources.settings.index) as catalog, catalog.reading():
-            generation = catalog.generation
-        return _standings(resources, generation, tuple((one.id, one.sha256) for one in entries.values()))
+            manifest = catalog.meta("manifest")
+        return _standings(resources, manifest, tuple((one.id, one.sha256) for one in entries.values()))
     except IndexMissing:
         markup.notice("There is no index now, so nobody can tell whether these passages still stand where they stood.")
     except PinciteError as error:
@@ -79,8 +79,9 @@ def _told(resources: Resources, entries: Mapping[str, Entry]) -> dict[str, Stand
 
 
 @st.cache_data(max_entries=8, show_spinner="Looking for what has changed…")
-def _standings(_resources: Resources, generation: int, known: tuple[tuple[str, str], ...]) -> dict[str, Standing]:
-    """Of the entries whose ids and files are `known`, in `generation`: every document concerned is read."""
+def _standings(_resources: Resources, manifest: str, known: tuple[tuple[str, str], ...]) -> dict[str, Standing]:
+    """Of the entries whose ids and files are `known`, in the state of the index with this manifest: every document
+    concerned is read."""
     entries = _resources.reading_list.entries()
     with Catalog(_resources.settings.index) as catalog, catalog.reading():
         return standings([entries[name] for name, _ in known if name in entries], catalog)

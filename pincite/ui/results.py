@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING, Literal
 import streamlit as st
 
 from pincite import citation
+from pincite.errors import PinciteError
 from pincite.freshness import Freshness, freshness, standing
+from pincite.reading_list import identity
 from pincite.storage import Catalog
 from pincite.types import Answer, Band, Hit
 from pincite.ui import markup, take, thumbs, why_chart
@@ -125,6 +127,8 @@ def _hit(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str
 @st.fragment
 def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side: str) -> None:
     """What can be done with a hit. Only this runs again when any of it is pressed."""
+    # A press that arrives late, when other passages are already there, still means the one that was seen.
+    name = f"{side}{identity(hit, shown.asked.question)}"
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
         label, color = _BANDS[hit.band]
         st.badge(label, color=color, help=f"Probability that this passage answers: {hit.score:.2f}")
@@ -135,12 +139,15 @@ def _actions(pages: "Pages", resources: Resources, shown: Shown, hit: Hit, side:
             query_params={**source_params(shown.asked, hit), **_origin(side)},
         )
         st.html(take.copy_button(hit), width="content")
-        take.collect_button(hit, shown.asked.question, f"collect-{side}{hit.rank}")
+        take.collect_button(hit, shown.asked.question, f"collect-{name}")
     with st.container(horizontal=True, vertical_alignment="center", gap="xsmall"):
-        with st.popover("Why", key=f"why-{side}{hit.rank}", on_change="rerun", type="tertiary") as why:
+        with st.popover("Why", key=f"why-{name}", on_change="rerun", type="tertiary") as why:
             if why.open:
-                why_chart.show(resources, hit)
-        thumbs.thumbs(hit, shown.asked.question, f"thumbs-{side}{hit.rank}")
+                try:
+                    why_chart.show(resources, hit)
+                except PinciteError as error:  # the index may be gone since
+                    markup.notice(str(error))
+        thumbs.thumbs(hit, shown.asked.question, f"thumbs-{name}")
 
 
 def _origin(side: str) -> dict[str, list[str]]:

@@ -47,7 +47,7 @@ def _waiting(pages: "Pages", resources: Resources) -> None:
     _chips("Asked before, in this browser", keys.recent(), "recent", ":material/history:")
     try:
         with Catalog(resources.settings.index) as catalog, catalog.reading():
-            headings = _headings(resources, catalog.generation)
+            headings = _headings(resources, catalog.meta("manifest"))
     except PinciteError as error:
         headings = []
         index_state.trouble(pages, resources, error)
@@ -74,7 +74,7 @@ def _ask(question: str) -> None:
 
 
 @st.cache_data(max_entries=4, show_spinner=False)
-def _headings(_resources: Resources, generation: int) -> list[str]:
+def _headings(_resources: Resources, manifest: str) -> list[str]:
     with Catalog(_resources.settings.index) as catalog, catalog.reading():
         return suggest(catalog, _SUGGESTED)
 

@@ -45,9 +45,14 @@ class _Opened:
             return 0
         named = st.query_params.get("page", "")
         if named.isdecimal() and len(named) < 7:
-            return min(max(int(named), pages[0].number), pages[-1].number)
+            return min(max(int(named), 1), self.last_page)
         at = self.mark[0] if self.mark[0] < self.mark[1] else self.passage[0]
         return next((page.number for page in pages if at < page.end), pages[-1].number)
+
+    @property
+    def last_page(self) -> int:
+        """Those without text count, too."""
+        return max([page.number for page in self.document.pages[-1:]] + [*self.document.coverage.blank_pages])
 
 
 def show(pages: "Pages", resources: Resources) -> None:
@@ -265,7 +270,7 @@ def _sheet(resources: Resources, opened: _Opened) -> None:
     """The page as it looks, with the passage on it, and ways to the pages before and after."""
     document, number = opened.document, opened.page
     label = next((page.label for page in document.pages if page.number == number), "")
-    last = document.pages[-1].number
+    last = opened.last_page
     with st.container(horizontal=True, vertical_alignment="center"):
         for step, name, icon in ((-1, "previous", "chevron_left"), (1, "next", "chevron_right")):
             st.button(
@@ -284,8 +289,11 @@ def _sheet(resources: Resources, opened: _Opened) -> None:
         markup.notice(f"{document.source}, page {number}: {error}")
         _text(opened)
         return
-    st.html(markup.picture(png, f"Page {number} of {document.source}; its text stands below"))
-    page = next(page for page in document.pages if page.number == number)
+    st.html(markup.picture(png, f"Page {number} of {document.source}; its text, if it has any, stands below"))
+    page = next((page for page in document.pages if page.number == number), None)
+    if page is None:
+        st.caption("This page has no text.")
+        return
     with st.expander("The text of this page"):
         st.html(f'<div class="pincite-text">{markup.marked(document.text[page.start : page.end], [])}</div>')
 

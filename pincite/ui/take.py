@@ -17,7 +17,7 @@ from pincite.ui import markup
 from pincite.ui.resources import shared
 
 _FAILED = "take-failed"
-"""In the session: key of the button whose click failed, and why."""
+"""In the session: what could not be put on the list or taken off it, and why."""
 _LONGEST_NAME = 60
 """Characters, of a file."""
 
@@ -75,14 +75,14 @@ def collect_button(hit: Hit, question: str, key: str) -> None:
         icon=":material/bookmark_added:" if is_there else ":material/bookmark_add:",
         type="tertiary",
         on_click=_toggle,
-        args=(hit, question, key, is_there),
+        args=(hit, question, is_there),
     )
     failed, reason = st.session_state.get(_FAILED, ("", ""))
-    if failed == key:
+    if failed == identity(hit, question):
         markup.notice(reason)
 
 
-def _toggle(hit: Hit, question: str, key: str, is_there: bool) -> None:
+def _toggle(hit: Hit, question: str, is_there: bool) -> None:
     st.session_state.pop(_FAILED, None)
     resources = shared()
     try:
@@ -93,4 +93,4 @@ def _toggle(hit: Hit, question: str, key: str, is_there: bool) -> None:
             document = catalog.document(hit.passage.source)
         resources.reading_list.put(Entry.of(hit, question, document.text if document else None))
     except PinciteError as error:
-        st.session_state[_FAILED] = key, str(error)
+        st.session_state[_FAILED] = identity(hit, question), str(error)

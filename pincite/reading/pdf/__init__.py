@@ -259,7 +259,8 @@ class _Writer:
     def _shorten_page(self) -> None:
         """A hyphen that went was the last of its page."""
         if self.pages:
-            number, (start, end) = list(self.pages.items())[-1]
+            number = next(reversed(self.pages))
+            start, end = self.pages[number]
             self.pages[number] = (start, min(end, self._length))
 
     def _note_page(self, page: int, start: int) -> None:

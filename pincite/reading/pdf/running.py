@@ -42,13 +42,23 @@ class _Candidate:
     """Whether no line stands nearer to its edge."""
 
 
+_ByWords = dict[tuple[str, str], list[_Candidate]]
+"""Those of a page, by their kind and words."""
+
+
 def running(pages: Sequence[Sequence[Line]], heights: Sequence[float]) -> list[set[int]]:
     """For each page, which of its lines are running."""
     candidates = [list(_candidates(lines, height)) for lines, height in zip(pages, heights, strict=True)]
-    return [_outermost(own, number, candidates) for number, own in enumerate(candidates)]
+    by_words: list[_ByWords] = []
+    for own in candidates:
+        alike: _ByWords = {}
+        by_words.append(alike)
+        for candidate in own:
+            alike.setdefault((candidate.kind, candidate.words), []).append(candidate)
+    return [_outermost(own, number, by_words) for number, own in enumerate(candidates)]
 
 
-def _outermost(own: Sequence[_Candidate], number: int, pages: Sequence[Sequence[_Candidate]]) -> set[int]:
+def _outermost(own: Sequence[_Candidate], number: int, pages: Sequence[_ByWords]) -> set[int]:
     """The running lines of one page: from each edge inwards, up to the first line of the page's own."""
     found: set[int] = set()
     for kind in ("top", "bottom", "other"):
@@ -104,22 +114,25 @@ def _roman(text: str) -> int:
     return sum(-a if a < b else a for a, b in zip(values, [*values[1:], 0], strict=True))
 
 
-def _is_running(candidate: _Candidate, number: int, pages: Sequence[Sequence[_Candidate]]) -> bool:
+def _is_running(candidate: _Candidate, number: int, pages: Sequence[_ByWords]) -> bool:
     """Whether at least half of the four pages around have it too, or of the four on the same side."""
+    named = candidate.kind, candidate.words
     for steps in ((-2, -1, 1, 2), (-4, -2, 2, 4)):
         around = [step for step in steps if 0 <= number + step < len(pages)]
-        alike = sum(any(_is_alike(candidate, other, step) for other in pages[number + step]) for step in around)
+        alike = sum(
+            any(_is_alike(candidate, other, step) for other in pages[number + step].get(named, ())) for step in around
+        )
         if alike and 2 * alike >= len(around):
             return True
     return False
 
 
 def _is_alike(one: _Candidate, other: _Candidate, step: int) -> bool:
-    """Same words in the same place; numbers are the same, or grow as the pages do.
+    """Whether two of the same words stand in the same place; numbers are the same, or grow as the pages do.
 
     A last line whose number grows with the pages may stand at any height: it comes where the text ends.
     """
-    if one.kind != other.kind or one.words != other.words or len(one.numbers) != len(other.numbers):
+    if len(one.numbers) != len(other.numbers):
         return False
     steps = {b - a for a, b in zip(one.numbers, other.numbers, strict=True)}
     is_counting = one.is_last and other.is_last and step in steps

@@ -19,7 +19,7 @@ from pincite.storage.generation import ENGINE, PUBLISHED, Change, IndexFolder, R
 from pincite.storage.milvus import rows
 from pincite.storage.milvus.cluster import ALIVE, Cluster, Published, Row
 from pincite.storage.milvus.expression import alive, among
-from pincite.storage.vectors import CorruptRecord, SegmentReader
+from pincite.storage.vectors import AT_A_TIME, CorruptRecord, SegmentReader
 from pincite.types import Progress
 
 _BATCH = 256
@@ -155,7 +155,7 @@ class ClusterWriter:
 
     def _born(self, ids: np.ndarray, number: int, held: Counter[str]) -> Iterator[Row]:
         """Rows of passages; `held` counts the passages that hold each term."""
-        reader = SegmentReader(self._index.vectors)
+        reader = SegmentReader(self._index.vectors, AT_A_TIME)
         try:
             for at in range(0, len(ids), _BATCH):
                 passages = self._catalog.passages(ids[at : at + _BATCH].tolist())
