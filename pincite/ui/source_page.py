@@ -289,8 +289,9 @@ def _sheet(resources: Resources, opened: _Opened) -> None:
         markup.notice(f"{document.source}, page {number}: {error}")
         _text(opened)
         return
-    st.html(markup.picture(png, f"Page {number} of {document.source}; its text, if it has any, stands below"))
     page = next((page for page in document.pages if page.number == number), None)
+    told = "its text stands below" if page else "it has no text"
+    st.html(markup.picture(png, f"Page {number} of {document.source}; {told}"))
     if page is None:
         st.caption("This page has no text.")
         return
