@@ -91,7 +91,6 @@ def _passage_problems(catalog: Catalog) -> list[str]:
     """Passages that do not stand where their citation says, in the text that was indexed."""
     problems: list[str] = []
     document: Document | None = None
-    counted: Counted | None = None
     damaged: set[str] = set()
     for stored in catalog.all_passages():
         passage = stored.passage
@@ -100,13 +99,13 @@ def _passage_problems(catalog: Catalog) -> list[str]:
         if document is None or document.source != passage.source:
             try:
                 document = catalog.document(passage.source)
-                counted = Counted(document) if document else None
+                counted = Counted(document) if document else None  # once, for it goes through all pages and parts
             except IndexDamaged as error:
                 problems.append(str(error))
                 damaged.add(passage.source)
                 continue
-        stands = document and counted and document.text[passage.start : passage.end] == passage.text
-        if not (stored.is_sound and stands and counted and counted.place(passage) == passage):
+        is_there = document is not None and document.text[passage.start : passage.end] == passage.text
+        if not (stored.is_sound and is_there and counted and counted.place(passage) == passage):
             problems.append(f"{passage.source}, characters {passage.start}–{passage.end}: not there: {_REBUILD}")
     return problems
 
