@@ -55,7 +55,7 @@ from pincite.storage import (
 )
 from pincite.storage.catalog import exists
 from pincite.storage.generation import FolderWriter
-from pincite.storage.parts import Part, Stretch
+from pincite.storage.parts import IndexPart, Stretch, link_or_copy
 from pincite.sync.difference import Difference
 from pincite.sync.run import Run
 from pincite.types import Document, Passage
@@ -235,7 +235,7 @@ def _derive(index: IndexFolder, catalog: Catalog, enlarged: Enlarged, settings: 
     making.mkdir(exist_ok=True)
     ids = np.arange(1, enlarged.passages + 1)
 
-    def words() -> tuple[Part, ...]:
+    def words() -> tuple[IndexPart, ...]:
         everything = Stretch(first=1, last=enlarged.passages, passages=enlarged.passages)
         return lexical.build(
             making / "lexical",
@@ -248,7 +248,7 @@ def _derive(index: IndexFolder, catalog: Catalog, enlarged: Enlarged, settings: 
     def lists() -> dense.Layout:
         return dense.build(making / "dense", None, none, ids, enlarged.vectors)
 
-    parts = _once(making / "lexical", TypeAdapter(tuple[Part, ...]), words, took)
+    parts = _once(making / "lexical", TypeAdapter(tuple[IndexPart, ...]), words, took)
     layout = _once(making / "dense", TypeAdapter(dense.Layout), lists, took)
     recipe, folder = Recipe.of(settings), index.generation(1)
     shutil.rmtree(folder, ignore_errors=True)
@@ -256,7 +256,7 @@ def _derive(index: IndexFolder, catalog: Catalog, enlarged: Enlarged, settings: 
         (folder / name).mkdir(parents=True)
         for path in (making / name).iterdir():
             if path.suffix != ".lock":
-                generation.link_or_copy(path, folder / name / path.name)
+                link_or_copy(path, folder / name / path.name)
     (folder / generation.LOCK).touch(mode=0o600)
     with timed(took, "commit"), catalog.writing():
         manifest_sha256 = generation.write_manifest(folder, catalog, 1, recipe, layout, parts, {})

@@ -224,7 +224,7 @@ def _marks(
         return
     pool = question = None
     for source in sorted({place.source for place in query.places}):
-        stored = snapshot.passages(sorted(snapshot.catalog.passage_ids([source])))
+        stored = snapshot.passages(snapshot.catalog.passage_ids([source]).tolist())
         if sum(len(s.passage.sentences) for s in stored) < 2:
             continue
         pool = pool or Pool(snapshot, parsed, searcher.embedder)

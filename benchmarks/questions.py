@@ -91,7 +91,7 @@ def cold(index: Path, question: str) -> dict[str, float]:
 def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -> dict[str, Any]:
     """Of the ten nearest among all vectors, how many are found, and what the manifest says of that."""
     layout = generation.manifest.dense
-    whole = tuple(part.model_copy(update={"shortlist": None, "files": part.files[:1]}) for part in layout.parts)
+    whole = tuple(part.model_copy(update={"files": part.files[:1]}) for part in layout.parts)  # without their codes
     everywhere = layout.model_copy(update={"parts": whole})
     exact = DenseIndex(IndexFolder(index).generation(generation.manifest.generation) / "dense", everywhere)
 
@@ -103,7 +103,8 @@ def recall(index: Path, generation: Generation, vectors: Sequence[np.ndarray]) -
     return {
         "recall@10": round(float(np.mean(shares)), 4),
         "recall_in_manifest": round(layout.recall, 4),
-        "parts": [[part.passages, part.shortlist] for part in layout.parts],
+        "shortlist": layout.shortlist,
+        "parts": [[part.passages, len(part.files) > 1] for part in layout.parts],
     }
 
 

@@ -125,7 +125,7 @@ def written(index: Path) -> float:
     with Catalog(index) as catalog:
         for source, state in catalog.files().items():
             document = catalog.document(source)
-            stored = catalog.passages(sorted(catalog.passage_ids([source])))
+            stored = catalog.passages(catalog.passage_ids([source]).tolist())
             if document is None or len(records) > _SAMPLE:
                 continue
             documents.append(NewDocument(document, state, [NewPassage(p.id, p.passage, p.key) for p in stored]))

@@ -21,6 +21,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from pydantic_core import from_json
 
 from pincite import citation
+from pincite.durable import flush, flush_open
 from pincite.errors import ReadingListError
 from pincite.quotation import Quotation, locate
 from pincite.storage import Catalog
@@ -153,7 +154,9 @@ class ReadingList:
                 if os.write(descriptor, line) < len(line):
                     os.ftruncate(descriptor, before)
                     raise ReadingListError(f"{self.file}: cannot be written (no room for a line): see to the disk")
-                os.fsync(descriptor)
+                flush_open(descriptor)
+                if not before:
+                    flush(self.file.parent)  # the name of a new file must last as long as what is in it
             finally:
                 os.close(descriptor)
         except OSError as error:

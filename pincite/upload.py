@@ -12,6 +12,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Literal
 
+from pincite.durable import flush, flush_open
 from pincite.errors import OutputError, Unreadable, UploadRefused
 from pincite.reading import read_bytes, reader_of
 from pincite.reading.ignore import FILE, IgnoreRules
@@ -31,12 +32,12 @@ _DIRECTIONS = frozenset("\u200e\u200f\u061c\u202a\u202b\u202c\u202d\u202e\u2066\
 """Turn what stands around them about: `‮fdp.exe` reads as if it ended in pdf."""
 
 
-def folders(corpus: Path) -> list[str]:
+def folders(settings: Settings) -> list[str]:
     """Folders that can take a file, the corpus folder itself (`""`) first, in order.
 
-    Those that are hidden, ignored or reached by a symbolic link are left out. Raises `CorpusError`.
+    The index and those that are hidden, ignored or reached by a symbolic link are left out. Raises `CorpusError`.
     """
-    return ["", *sorted(_below(corpus, "", IgnoreRules(corpus)))]
+    return ["", *sorted(_below(settings.corpus, "", IgnoreRules(settings.corpus, settings.index)))]
 
 
 def _below(corpus: Path, folder: str, rules: IgnoreRules) -> Iterator[str]:
@@ -91,7 +92,7 @@ def put(settings: Settings, folder: str, name: str, data: bytes, *, replace: boo
     name = checked_name(name)
     _check_size(name, data, settings.sync.max_megabytes)
     corpus = settings.corpus
-    rules = IgnoreRules(corpus)
+    rules = IgnoreRules(corpus, settings.index)
     if not _takes_files(corpus, folder, rules):
         raise _refused(name, "the folder that it should go to is not there any more: choose another one")
     source = f"{folder}/{name}".removeprefix("/")
@@ -129,8 +130,10 @@ def _put(folder: Path, name: str, data: bytes, *, replace: bool) -> Outcome:
         if target.exists() and replace:
             writing.chmod(target.stat().st_mode & 0o777)
             writing.replace(target)
+            flush(folder)
             return "replaced"
         _name(writing, target)
+        flush(folder)
         return "added"
     except FileExistsError:
         return "taken"
@@ -161,7 +164,7 @@ def _write(path: Path, data: bytes) -> None:
     with open(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o666), "wb") as file:
         file.write(data)
         file.flush()
-        os.fsync(file.fileno())
+        flush_open(file.fileno())
 
 
 def _refused(name: str, why: str) -> UploadRefused:

@@ -393,7 +393,7 @@ def test_an_index_of_another_format(indexed: Settings) -> None:
     before = everything(indexed.index)
     for command in ([*INGEST, indexed.corpus], [*PINCITE, "search", "zebra"], [*PINCITE, "doctor"]):
         assert refusal(run(*command, "--index", indexed.index)) == (
-            f"{indexed.index}: index of format 1, this version reads 4: run python ingest.py --rebuild"
+            f"{indexed.index}: index of format 1, this version reads 5: run python ingest.py --rebuild"
         )
     assert everything(indexed.index) == before
 

@@ -1,5 +1,6 @@
 """The page in a real browser, over a real server, as people use it."""
 
+import json
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -331,6 +332,43 @@ def test_a_link_opens_what_it_names_although_a_box_holds_words_that_nobody_sent(
     page.get_by_text("Open in the source").first.click()
     page.locator(".pincite-passage").wait_for()
     assert page.url.startswith(f"{library}/source?q=how+much+is+one+night")
+
+
+@pytest.mark.parametrize(
+    ("button", "kept"), [("Collect", "reading-list.jsonl"), ("Answers", "judgments/own.jsonl")], ids=str
+)
+@pytest.mark.parametrize("late", [5, 400], ids="{}ms".format)
+def test_a_press_that_arrives_late_means_the_passage_that_was_seen_or_none(
+    settings: Settings,
+    embedder: Embedder,
+    serve: Callable[[Settings], str],
+    browser_page: "Page",
+    button: str,
+    kept: str,
+    late: int,
+) -> None:
+    page = browser_page
+    write(settings.corpus)
+    sync(settings, embedder=embedder)
+    page.goto(f"{serve(settings)}/?q={ASKED}")
+    page.locator("mark").first.wait_for()
+    settled(page)
+    page.get_by_label("Question", exact=True).fill("what keeps a sailing boat from drifting sideways")
+    page.get_by_role("button", name=button, exact=True).first.evaluate(
+        """(button, late) => {
+            const enter = {key: "Enter", code: "Enter", keyCode: 13, charCode: 13, bubbles: true};
+            for (const name of ["keydown", "keypress"])
+                document.activeElement.dispatchEvent(new KeyboardEvent(name, enter));
+            setTimeout(() => button.click(), late);  // while the next question is on its way
+        }""",
+        late,
+    )
+    page.locator("mark", has_text="A keel keeps a sailing boat").first.wait_for()
+    settled(page)
+    file = settings.corpus.parent / kept
+    lines = [json.loads(line) for line in file.read_text().splitlines()] if file.exists() else []
+    places = [place for line in lines for place in line.get("places", [line])]
+    assert {(line["question"], place["quote"].endswith(FEE)) for line in lines for place in places} <= {(ASKED, True)}
 
 
 def test_without_an_index_a_telephone_can_build_one(

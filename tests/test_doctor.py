@@ -142,7 +142,7 @@ def move_a_passage(settings: Settings) -> str:
 
 def change_a_document(settings: Settings) -> str:
     change(settings, "UPDATE documents SET text = replace(text, 'mice', 'rice') WHERE source = '2.md'")
-    return f"{settings.index}/catalog.sqlite: the text of 2.md is damaged: run python ingest.py --rebuild"
+    return f"{settings.index}/catalog.sqlite: what is known of 2.md is damaged: run python ingest.py --rebuild"
 
 
 def alter_faiss(settings: Settings) -> str:
@@ -325,7 +325,7 @@ def test_a_text_that_is_not_the_files_is_found_although_the_catalog_agrees_with_
     with Catalog(loose.index, writable=True) as catalog:
         document, state = catalog.document("2.md"), catalog.files()["2.md"]
         assert document is not None
-        (stored,) = catalog.passages(sorted(catalog.passage_ids(["2.md"])))
+        (stored,) = catalog.passages(catalog.passage_ids(["2.md"]).tolist())
         forged = document.text.replace("mice", "cats")
         passage = replace(stored.passage, text=forged[stored.passage.start : stored.passage.end])
         with catalog.writing():
@@ -339,7 +339,7 @@ def test_a_wrong_page_is_found(loose: Settings) -> None:
     with Catalog(loose.index, writable=True) as catalog:
         document, state = catalog.document("2.md"), catalog.files()["2.md"]
         assert document is not None
-        (stored,) = catalog.passages(sorted(catalog.passage_ids(["2.md"])))
+        (stored,) = catalog.passages(catalog.passage_ids(["2.md"]).tolist())
         passage = replace(stored.passage, pages=(4, 4))
         with catalog.writing():
             catalog.put_document(NewDocument(document, state, [NewPassage(stored.id, passage, stored.key)]))

@@ -143,3 +143,22 @@ def test_a_long_sync_is_watched_and_stopped_while_a_question_is_answered(
     page.get_by_text("Stopped. The index is as it was").wait_for()
     page.get_by_text("1 documents, 1 passages").wait_for()
     page.get_by_text("Since the last sync: 600 new.").wait_for()
+
+
+def test_what_changes_in_a_watched_folder_is_listed_without_a_click(
+    settings: Settings, embedder: Embedder, serve: Callable[[Settings], str], browser_page: "Page"
+) -> None:
+    page = browser_page
+    (settings.corpus / "tides.md").write_text(TIDES)
+    sync(settings, embedder=embedder)
+    (settings.corpus.parent / "pincite.toml").write_text("[sync]\nwatch = true\n")
+    page.goto(f"{serve(settings)}/documents")
+    page.get_by_text("The folder is watched: what changes is taken in by itself.").wait_for()
+    page.get_by_text("1 documents, 1 passages").wait_for()
+    (settings.corpus / "heron.txt").write_bytes(HERON)  # one small file: its sync is over between two looks
+    page.get_by_text("2 documents, 2 passages").wait_for()
+    page.get_by_text("2 rows.").wait_for()
+    (settings.corpus / "tides.md").unlink()
+    page.get_by_text("1 documents, 1 passages").wait_for()
+    page.get_by_text("1 row.").wait_for()
+    shows(page.locator("[data-testid=stDataFrame] canvas [role=gridcell]"), "heron.txt", "indexed")

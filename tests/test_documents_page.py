@@ -226,7 +226,7 @@ def test_an_index_of_an_older_format_is_rebuilt_on_demand(indexed: Settings) -> 
         connection.execute("UPDATE meta SET value = '2' WHERE key = 'format'")
     connection.close()
     page = open_page()
-    assert bodies(page).count("index of format 2, this version reads 4") == 1
+    assert bodies(page).count("index of format 2, this version reads 5") == 1
     click(page, "Rebuild the index")
     assert "**3** documents, **3** passages" in markdowns(page)
 

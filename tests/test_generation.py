@@ -24,7 +24,7 @@ from pincite.search import Searcher, as_json
 from pincite.settings import Settings
 from pincite.storage import Catalog, IndexFolder, SegmentReader, dense, lexical
 from pincite.storage.generation import LOCK, generation_numbers, open_generation, read_manifest
-from pincite.sync import sync
+from pincite.sync import run, sync
 
 QUESTIONS = ("which animal eats grass?", "where does the heron fish?", "night")
 ANIMALS = {
@@ -82,7 +82,7 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
     assert manifest == {
         "generation": 1,
         "recipe": {
-            "format": 4,
+            "format": 5,
             "model": "all-MiniLM-L6-v2",
             "weights_sha256": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
             "projection": hashlib.sha256(Path(codes.__file__).with_name("projection.npy").read_bytes()).hexdigest(),
@@ -99,11 +99,11 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
                     "last": 6,
                     "passages": 6,
                     "files": ["000000001-000000006.faiss"],
-                    "shortlist": None,
-                    "recall": 1.0,
                 }
             ],
             "dead": 0,
+            "shortlist": 200,
+            "recall": 1.0,
         },
     }
     assert sorted(files) == sorted(
@@ -275,6 +275,7 @@ def test_a_generation_that_is_read_is_not_swept(
     # A sync waits for readers before it empties the log: here they never finish, so it need not wait long.
     connect = sqlite3.connect
     monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **{**options, "timeout": 0.1}))
+    monkeypatch.setattr(run, "_PATIENCE", 0.1)
     searcher = Searcher(animals, embedder)
     index = IndexFolder(animals.index)
     with searcher.index.snapshot() as held:

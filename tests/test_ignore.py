@@ -38,12 +38,12 @@ def write(corpus: Path, *sources: str, **rules: str) -> IgnoreRules:
         (corpus / source).write_text("text", encoding="utf-8")
     for folder, text in rules.items():
         (corpus / folder.removeprefix("top") / FILE).write_text(text, encoding="utf-8")
-    return IgnoreRules(corpus)
+    return IgnoreRules(corpus, corpus.parent / "index")
 
 
 def left(corpus: Path) -> set[str]:
     """Files that are not ignored, each asked about on its own."""
-    rules = IgnoreRules(corpus)
+    rules = IgnoreRules(corpus, corpus.parent / "index")
     files = [path.relative_to(corpus).as_posix() for path in corpus.rglob("*") if path.is_file()]
     return {source for source in files if not rules.is_ignored(source, is_folder=False)}
 
@@ -155,15 +155,15 @@ def test_a_line_that_is_no_pattern_is_named(tmp_path: Path, line: str) -> None:
 def test_a_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"a\nb\ncaf\xe9\n")
     with pytest.raises(CorpusError) as caught:
-        IgnoreRules(tmp_path).is_ignored("a", is_folder=False)
+        IgnoreRules(tmp_path, tmp_path / "index").is_ignored("a", is_folder=False)
     assert str(caught.value) == f"{tmp_path}/{FILE}: line 3: not in UTF-8: save it as UTF-8"
     (tmp_path / FILE).unlink()
     os.mkfifo(tmp_path / FILE)
     with pytest.raises(CorpusError) as caught:
-        IgnoreRules(tmp_path).is_ignored("a", is_folder=False)
+        IgnoreRules(tmp_path, tmp_path / "index").is_ignored("a", is_folder=False)
     assert str(caught.value) == f"{tmp_path}/{FILE}: not a regular file: mend it or remove it"
 
 
 def test_a_byte_order_mark_is_no_part_of_the_first_pattern(tmp_path: Path) -> None:
     (tmp_path / FILE).write_bytes(b"\xef\xbb\xbfa.txt\r\n")
-    assert IgnoreRules(tmp_path).is_ignored("a.txt", is_folder=False)
+    assert IgnoreRules(tmp_path, tmp_path / "index").is_ignored("a.txt", is_folder=False)

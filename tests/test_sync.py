@@ -37,6 +37,7 @@ from pincite.errors import (
     MostRemoved,
     PinciteError,
     StorageError,
+    SyncCancelled,
     Unreadable,
 )
 from pincite.reading import READERS
@@ -44,8 +45,9 @@ from pincite.reading.pool import Readers
 from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings, Sync
 from pincite.storage import Catalog, IndexFolder, IndexReader, Recipe, SegmentReader, vectors
+from pincite.storage.catalog import count_documents, peek
 from pincite.storage.generation import generation_numbers
-from pincite.sync import Difference, Report, preview, sync, work
+from pincite.sync import Difference, Report, preview, run, sync, work
 from pincite.types import Document, Passage
 
 
@@ -73,6 +75,14 @@ class Watched(Embedder):
 @pytest.fixture(scope="module")
 def watched(embedder: Embedder) -> Watched:
     return Watched(embedder)
+
+
+@pytest.fixture
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A sync waits for readers: where they never finish, it need not wait long."""
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *args, **options: connect(*args, **{**options, "timeout": 0.1}))
+    monkeypatch.setattr(run, "_PATIENCE", 0.1)
 
 
 @pytest.fixture(autouse=True)
@@ -580,23 +590,61 @@ def fill_segments(
     sync(settings, embedder=watched)
 
 
-def test_segments_are_looked_through_only_when_one_may_be_wasteful(
+def test_what_lives_in_the_segments_is_known_without_counting_it(
     settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_segments(settings, watched, monkeypatch, 20, 70)  # 20, 20, 20 and 10 records
-    looked = []
+    counted = []
     live_bytes = Catalog.live_bytes
-    monkeypatch.setattr(Catalog, "live_bytes", lambda self: looked.append(self) or live_bytes(self))
-    for number in range(6):
-        write(settings.corpus, {f"{number:02}.md": note(number + 80)})
-        assert sync(settings, embedder=watched).embedded == 1
-    # Each leaves one record dead and might leave another so, and of 20 more than 6 must be.
-    assert len(looked) <= 3
+
+    def noted() -> dict[int, int]:
+        with Catalog(settings.index) as catalog:
+            assert (lives := live_bytes(catalog)).total() > 0
+            known = {int(number): size for number, size in json.loads(catalog.meta("live_bytes")).items() if size}
+            assert known == lives
+            return known
+
+    with monkeypatch.context() as patched:
+        patched.setattr(Catalog, "live_bytes", lambda self: counted.append(self) or live_bytes(self))
+        whole = noted()
+        write(settings.corpus, {"00.md": note(80), "01.md": note(69), "again.md": note(5), "new.md": note(81)})
+        assert sync(settings, embedder=watched).embedded == 2  # the others' texts are those of other files
+        (settings.corpus / "05.md").unlink()  # of which there is another one
+        (settings.corpus / "30.md").rename(settings.corpus / "renamed.md")
+        for name in ("40.md", "41.md", "69.md"):
+            (settings.corpus / name).unlink()
+        sync(settings, embedder=watched)
+        assert counted == []
+    assert sum(noted().values()) == sum(whole.values()) * 68 // 70  # two new, and four of which no text is left
+    for damaged in ("", "{", '{"1": "x"}', "[]", "7"):
+        with Catalog(settings.index, writable=True) as catalog, catalog.writing():
+            catalog.set_meta("live_bytes", damaged)
+        write(settings.corpus, {"02.md": note(90 + len(damaged))})
+        sync(settings, embedder=watched)
+        noted()
     assert examine(settings).problems == []
 
 
+def test_a_segment_that_a_reader_keeps_is_not_emptied_again(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch, impatient: None
+) -> None:
+    fill_segments(settings, watched, monkeypatch, 4, 12)
+    folder = IndexFolder(settings.index)
+    with IndexReader(folder, Recipe.of(settings)).snapshot():
+        for number in range(8):
+            (settings.corpus / f"{number:02}.md").unlink()
+        sync(settings, embedder=watched, allow_removals=True)
+        there = sorted(path.name for path in folder.vectors.iterdir())
+        for number in range(3):
+            (settings.corpus / f"{number + 8:02}.md").touch()
+            sync(settings, embedder=watched)
+        write(settings.corpus, {"one.md": note(50)})
+        sync(settings, embedder=watched)
+        assert sorted(path.name for path in folder.vectors.iterdir()) == there
+
+
 def test_segments_that_a_reader_holds_stay_as_they_are(
-    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch, impatient: None
 ) -> None:
     fill_segments(settings, watched, monkeypatch, 4, 12)
     folder = IndexFolder(settings.index)
@@ -613,6 +661,30 @@ def test_segments_that_a_reader_holds_stay_as_they_are(
     sync(settings, embedder=watched)
     assert sum(path.exists() for path in held) == 1
     assert examine(settings).problems == []
+
+
+def test_what_was_removed_is_gone_once_those_who_read_it_are_done(settings: Settings, watched: Watched) -> None:
+    write(settings.corpus, {**notes(2), "secret.md": "# Secret\n\nThe quetzal is called Xochitl.\n"})
+    sync(settings, embedder=watched)
+    folder = IndexFolder(settings.index)
+    reading = threading.Event()
+
+    def read() -> None:
+        with IndexReader(folder, Recipe.of(settings)).snapshot() as held:
+            reading.set()
+            while len(generation_numbers(folder)) < 2:
+                time.sleep(0.01)
+            time.sleep(0.5)  # over the commit
+            assert held.catalog.document("secret.md") is not None
+
+    reader = threading.Thread(target=read)
+    reader.start()
+    reading.wait()
+    (settings.corpus / "secret.md").unlink()
+    sync(settings, embedder=watched)
+    assert generation_numbers(folder) == [2]
+    assert [name for name, data in bytes_of(settings.index).items() if b"Xochitl" in data or b"xochitl" in data] == []
+    reader.join()
 
 
 def test_what_dead_runs_built_is_gone_before_anything_new_is_written(settings: Settings, watched: Watched) -> None:
@@ -646,6 +718,30 @@ def test_a_generation_that_cannot_be_built_leaves_nothing(
     assert [path.name for path in IndexFolder(settings.index).generations.iterdir()] == ["000001"]
     assert answers(settings, watched) == before
     assert sync(settings, embedder=watched).documents == 5
+
+
+@pytest.mark.parametrize(
+    "said", ["No space left on device (os error 28)", "write error in x.faiss: 1 != 2 (File too large)"]
+)
+def test_no_room_for_a_derived_file_is_not_taken_for_damage(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch, said: str
+) -> None:
+    write(settings.corpus, notes(3))
+    sync(settings, embedder=watched)
+    begun = []
+
+    def full(*arguments: Any) -> None:
+        begun.append(arguments[1])
+        raise ValueError(said)  # as tantivy and FAISS put it
+
+    write(settings.corpus, notes(4))
+    with monkeypatch.context() as patched:
+        patched.setattr("pincite.storage.lexical.build", full)
+        with pytest.raises(StorageError, match=r": (No space left on device|File too large): see to the disk's room"):
+            sync(settings, embedder=watched)
+    assert len(begun) == 1  # a second try, which shares nothing with what is there, would take more room still
+    assert begun[0] is not None
+    assert sync(settings, embedder=watched).documents == 4
 
 
 def test_a_damaged_passage_does_not_hold_up_a_file_that_was_moved(settings: Settings, watched: Watched) -> None:
@@ -960,6 +1056,22 @@ def test_a_second_writer_is_refused(settings: Settings, watched: Watched) -> Non
     assert sync(settings, embedder=watched).documents == 1
 
 
+def test_an_index_among_the_documents_is_none_of_them(settings: Settings, watched: Watched) -> None:
+    within = settings.model_copy(update={"index": settings.corpus / "deep" / "index"})
+    write(within.corpus, {**notes(2), "deep/a.md": note(7)})
+    write(within.index, {"notes.md": note(8)})
+    assert told(sync(within, embedder=watched)) == report(
+        added=["00.md", "01.md", "deep/a.md"],
+        skipped={"deep/index": "the index"},
+        documents=3,
+        passages=3,
+        embedded=3,
+        generation=1,
+    )
+    assert preview(within).is_empty()
+    assert examine(within).problems == []
+
+
 def test_a_preview_says_what_a_sync_would_do_and_writes_nothing(settings: Settings, watched: Watched) -> None:
     write(settings.corpus, notes(3))
     assert replace(preview(settings), states={}) == Difference(added=["00.md", "01.md", "02.md"])
@@ -992,10 +1104,10 @@ def test_two_first_syncs_at_once_do_not_undo_each_other(
     write(settings.corpus, notes(3))
     look = package.readable
 
-    def be_late(corpus: Path) -> int:
+    def be_late(corpus: Path, index: Path) -> tuple[int, list[str]]:
         monkeypatch.setattr(package, "readable", look)
         sync(settings, embedder=watched)
-        return look(corpus)
+        return look(corpus, index)
 
     monkeypatch.setattr(package, "readable", be_late)
     assert told(sync(settings, embedder=watched)) == report(
@@ -1367,6 +1479,17 @@ def test_a_poisonous_file_costs_its_own_line_and_nothing_else(settings: Settings
     assert examine(limited).skipped == done.difference.skipped
 
 
+_KILLED_AT_COMMIT = """
+import os, signal, sys
+from pincite.settings import Settings
+from pincite.sync import sync
+def kill(stage, done, total):
+    if stage == "commit":
+        os.kill(os.getpid(), signal.SIGKILL)
+sync(Settings(corpus=sys.argv[1], index=sys.argv[2]), rebuild=True, progress=kill)
+"""
+
+
 def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_it_has(
     settings: Settings, watched: Watched, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -1374,7 +1497,7 @@ def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_
     sync(settings, embedder=watched)
     with Catalog(settings.index, writable=True) as catalog, catalog.writing():
         catalog.set_meta("format", "2")
-    with pytest.raises(IndexMismatch, match=r"of format 2, this version reads 4: run python ingest\.py --rebuild$"):
+    with pytest.raises(IndexMismatch, match=r"of format 2, this version reads 5: run python ingest\.py --rebuild$"):
         sync(settings, embedder=watched)
     (tmp_path / "other").mkdir()
     write(tmp_path / "other", notes(1))
@@ -1391,11 +1514,36 @@ def test_an_index_of_an_older_format_is_made_anew_by_a_rebuild_with_the_vectors_
     (settings.corpus / "one.md").unlink()
     for path in away:
         path.rename(settings.corpus / path.name)
+    (settings.corpus / "closed").mkdir()
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "scandir", refusing({"closed"}))
+        with pytest.raises(CorpusError, match="closed: cannot be listed, and what an index of another format holds"):
+            sync(settings, rebuild=True, embedder=watched)
+
+    def stop(stage: str, _done: int, _total: int) -> None:
+        if stage == "commit":
+            raise SyncCancelled
+
+    def of_format() -> tuple[str, int]:
+        return peek(settings.index, "format"), count_documents(settings.index)
+
+    with pytest.raises(SyncCancelled):
+        sync(settings, rebuild=True, embedder=watched, progress=stop)
+    assert of_format() == ("2", 2)
+    command = [sys.executable, "-c", _KILLED_AT_COMMIT, str(settings.corpus), str(settings.index)]
+    assert subprocess.run(command, check=False).returncode == -signal.SIGKILL
+    assert of_format() == ("5", 0)
+    with pytest.raises(IndexMismatch, match="of format 2"):  # whoever writes next has it back first
+        sync(settings, embedder=watched)
+    assert of_format() == ("2", 2)
     watched.asked.clear()
     done = sync(settings, rebuild=True, embedder=watched)
     assert (done.documents, done.embedded, watched.asked) == (2, 0, [])
     assert done.generation == 2
     assert examine(settings).problems == []
+    assert [
+        path.name for path in settings.index.glob("catalog*") if path.suffix not in (".sqlite-wal", ".sqlite-shm")
+    ] == ["catalog.sqlite"]
 
 
 @pytest.mark.parametrize("gone", ["", "birds"])

@@ -135,7 +135,11 @@ def test_the_folder_must_be_one_that_is_offered(settings: Settings, tmp_path: Pa
     (settings.corpus / "link").symlink_to(tmp_path)
     (settings.corpus / ".pinciteignore").write_text("drafts/\nsecret*\n")
     (settings.corpus / "file.md").write_text("words")
-    assert upload.folders(settings.corpus) == ["", "a", "a/c", "b"]
+    assert upload.folders(settings) == ["", "a", "a/c", "b"]
+    within = settings.model_copy(update={"index": settings.corpus / "a" / "c"})
+    assert upload.folders(within) == ["", "a", "b"]
+    with pytest.raises(UploadRefused, match="the folder that it should go to is not there"):
+        upload.put(within, "a/c", "x.txt", b"x")
     for folder in ("..", "link", ".hidden", "drafts", "file.md", "a/", "./a", str(tmp_path)):
         assert "the folder that it should go to is not there any more" in refusal(settings, folder, "tides.md")
     assert "named in .pinciteignore, so it would not be indexed" in refusal(settings, "a", "secret.md")

@@ -1,9 +1,12 @@
 """The folder is watched: what changes in it is synced once it has settled, with real files and the real clock."""
 
+import errno
+import itertools
 import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import NoReturn
 
 import pytest
 
@@ -133,6 +136,30 @@ def test_what_goes_wrong_is_told_and_the_next_change_tries_again(
     until(lambda: isinstance(job.outcome, Report))
 
 
+def test_a_folder_that_cannot_be_watched_is_tried_again_at_intervals(
+    settings: Settings, job: Counted, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    began: list[float] = []
+
+    def refused(*_: object, **__: object) -> NoReturn:
+        began.append(time.monotonic())
+        raise OSError(errno.ENOSPC, "No space left on device")  # as where the system watches no more folders
+
+    with monkeypatch.context() as patch:
+        patch.setattr(watch, "watch", refused)
+        patch.setattr(watch, "_PATIENCE", 0.5)
+        with Watcher(settings, job, SETTLED) as at_work:
+            until(lambda: len(began) == 3)
+            assert at_work.trouble == (
+                f"{settings.corpus}: cannot be watched (No space left on device): it is synced when that is mended"
+            )
+            assert min(after - before for before, after in itertools.pairwise(began)) >= 0.5
+            assert job.begun == 0
+            patch.undo()
+            until(lambda: indexed(settings) == ["owl.md"])
+            assert at_work.trouble == ""
+
+
 def test_it_waits_for_another_writer(
     watcher: Watcher, job: Counted, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -150,6 +177,18 @@ def test_stopped_it_does_no_more(settings: Settings, job: Counted) -> None:
     (settings.corpus / "heron.md").write_text("# Heron\n\nHerons hunt frogs.\n")
     time.sleep(3 * SETTLED)
     assert job.begun == 1
+
+
+def test_an_index_in_the_folder_begins_nothing(settings: Settings, embedder: Embedder) -> None:
+    within = settings.model_copy(update={"index": settings.corpus / "index"})
+    (within.corpus / "owl.md").write_text("# Owl\n\nOwls hunt mice.\n")
+    job = Counted(within, embedder)
+    with Watcher(within, job, SETTLED):
+        until(lambda: indexed(within) == ["owl.md"] and not job.is_running)
+        time.sleep(5 * SETTLED)
+        assert job.begun == 1
+        (within.corpus / "heron.md").write_text("# Heron\n\nHerons hunt frogs.\n")
+        until(lambda: indexed(within) == ["heron.md", "owl.md"])
 
 
 def test_a_link_to_the_folder_is_watched_through(settings: Settings, embedder: Embedder, tmp_path: Path) -> None:

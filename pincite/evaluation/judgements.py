@@ -3,7 +3,6 @@
 import fcntl
 import hashlib
 import json
-import os
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +10,7 @@ from types import MappingProxyType
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from pincite.durable import flush, flush_open
 from pincite.errors import JudgementError
 from pincite.quotation import Quotation
 from pincite.quotation import locate as locate
@@ -201,7 +201,9 @@ def update(judge: Callable[[Mapping[str, Judgement]], Iterable[Judgement]], file
             if out.write(data) < len(data):
                 out.truncate(len(before))  # half a line would keep all others from being read
                 raise JudgementError(f"{file}: cannot be written (no room for a line): see to the disk")
-            os.fsync(out.fileno())
+            flush_open(out.fileno())
+            if not before:
+                flush(file.parent)  # the name of a new file must last as long as what is in it
     except OSError as error:
         raise JudgementError(f"{file}: cannot be written ({error.strerror})") from error
     return len(new)

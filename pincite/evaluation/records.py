@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from pincite.durable import flush, flush_open
 from pincite.errors import IndexMissing, OutputError
 from pincite.evaluation.evaluator import Evaluation
 from pincite.evaluation.sets import JudgementSet
@@ -99,9 +101,12 @@ def keep(record: Record, folder: Path) -> Path:
         with draft.open("w", encoding="utf-8") as out:
             json.dump(record.model_dump(mode="json"), out, ensure_ascii=False)
             out.flush()
-            os.fsync(out.fileno())
+            flush_open(out.fileno())
         draft.replace(file)
+        flush(folder)
     except OSError as error:
+        with suppress(OSError):
+            draft.unlink(missing_ok=True)
         raise OutputError(f"{file}: cannot be written ({error.strerror}): see that the folder can be") from error
     return file
 

@@ -1,6 +1,6 @@
 """What of a corpus folder is not meant to be read: hidden things, and what `.pinciteignore` names.
 
-    rules = IgnoreRules(corpus)
+    rules = IgnoreRules(corpus, index)
     rules.is_ignored("drafts", is_folder=True)
 
 Such a file may lie in the corpus folder and in any below it. Its patterns are those of `.gitignore`, relative
@@ -27,11 +27,17 @@ _CHARACTER_CLASS = re.compile(r"\[[^]]*\[[:.=]")
 class IgnoreRules:
     """Asked during one walk: each `.pinciteignore` is read once, when its folder is first asked about."""
 
-    def __init__(self, corpus: Path) -> None:
+    def __init__(self, corpus: Path, index: Path) -> None:
+        """`index` is left alone, too, if it lies in the corpus folder."""
         self._corpus = corpus
         self._rules: dict[str, list[tuple[int, _Rule]]] = {}
         self._folders = {"": False}
         """Folder → whether it is ignored."""
+        self.index = ""
+        """The path of the index under the corpus; empty where it lies elsewhere."""
+        if index.resolve().is_relative_to(corpus.resolve()):
+            self.index = index.resolve().relative_to(corpus.resolve()).as_posix()
+            self._folders[self.index] = True
 
     def is_ignored(self, source: str, is_folder: bool) -> bool:
         """Whether the file or folder at this path under the corpus is left alone.

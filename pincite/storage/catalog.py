@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 import struct
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import astuple, dataclass, replace
@@ -18,15 +19,18 @@ from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+from pincite.durable import flush
 from pincite.errors import CatalogDamaged, IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
 from pincite.filters import Filters
 from pincite.storage import lexical, terms
 from pincite.storage.selection import condition, is_titled
-from pincite.storage.vectors import Location, flush
+from pincite.storage.vectors import Location
 from pincite.types import Coverage, Document, Page, Part, Passage, Place, Section, Span, Table
 
 FILE = "catalog.sqlite"
-FORMAT = 4
+_ASIDE = f"{FILE}.before"
+"""A catalog of another format, while one of this format takes its place."""
+FORMAT = 5
 """Version of everything in an index folder. An index of another version is refused."""
 
 _SCHEMA = """
@@ -44,7 +48,7 @@ CREATE TABLE documents (
     title TEXT NOT NULL,
     media_type TEXT NOT NULL,
     text TEXT NOT NULL,
-    text_sha256 BLOB NOT NULL,
+    digest BLOB NOT NULL,             -- SHA-256 of all that is shown and cited of it
     sections TEXT NOT NULL,           -- JSON: [[start, [heading, ...]], ...]
     structure TEXT NOT NULL,          -- JSON: pages, parts, tables, each a list of its fields
     coverage TEXT NOT NULL,           -- JSON: its fields
@@ -257,16 +261,14 @@ def create(
                 ("next_passage", "1"),
             ],
         )
-        connection.executemany(_PUT_VECTOR, [(key, *location) for key, location in vectors])
+        connection.executemany(_PUT_VECTOR, ((key, *location) for key, location in vectors))
         connection.execute("COMMIT")
         connection.execute("PRAGMA journal_mode = WAL")
     except sqlite3.DatabaseError as error:
         raise StorageError(f"{making}: {error}: see to the disk's room and the folder's permissions") from error
     finally:
         connection.close()
-    # The log of a lost catalog would be replayed into this one.
-    for leftover in (f"{FILE}-wal", f"{FILE}-shm"):
-        (folder / leftover).unlink(missing_ok=True)
+    _drop_logs(folder)
     making.rename(folder / FILE)
     flush(folder)
 
@@ -277,6 +279,41 @@ def exists(folder: Path) -> bool:
         return (folder / FILE).is_file()
     except OSError as error:
         raise StorageError(f"{folder}: cannot be opened ({error.strerror}): mend its permissions") from error
+
+
+def set_aside(folder: Path) -> None:
+    """Make room for a catalog of this format, until `put_back` or `drop_aside`. Raises `IndexBusy`, `StorageError`."""
+    path = folder / FILE
+    try:
+        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+            # What is only in its log would be lost with its name.
+            is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    except sqlite3.DatabaseError as error:
+        raise StorageError(f"{path}: {error}: see to the disk's room and the file's permissions") from error
+    if is_busy:
+        raise IndexBusy(f"{path}: in use by another process: wait until it is done")
+    _drop_logs(folder)
+    path.replace(folder / _ASIDE)
+    flush(folder)
+
+
+def put_back(folder: Path) -> None:
+    """Have the catalog that was set aside in its place again, if what was made since came to nothing."""
+    if (folder / _ASIDE).exists() and peek(folder, "generation") in ("", "0"):
+        _drop_logs(folder)
+        (folder / _ASIDE).replace(folder / FILE)
+        flush(folder)
+
+
+def drop_aside(folder: Path) -> None:
+    """Delete the catalog that was set aside, if one was."""
+    (folder / _ASIDE).unlink(missing_ok=True)
+
+
+def _drop_logs(folder: Path) -> None:
+    """A log would be replayed into whatever has the name of its catalog next."""
+    for suffix in ("-wal", "-shm"):
+        (folder / f"{FILE}{suffix}").unlink(missing_ok=True)
 
 
 def peek(folder: Path, key: str) -> str:
@@ -324,6 +361,8 @@ class Catalog:
                     self._connection.execute("PRAGMA synchronous = OFF")
                 else:
                     self._connection.execute("PRAGMA synchronous = FULL")
+                    self._connection.execute("PRAGMA fullfsync = ON")  # as `flush`; macOS alone knows the difference
+                    self._connection.execute("PRAGMA checkpoint_fullfsync = ON")
                     self._connection.execute("PRAGMA secure_delete = ON")
                 self._connection.create_function("is_titled", 3, is_titled, deterministic=True)
                 found = self.meta("format")
@@ -463,18 +502,14 @@ class Catalog:
             raise sqlite3.DatabaseError("the headings of documents") from error
 
     def document(self, source: str) -> Document | None:
-        """The document as it was indexed. Raises `IndexDamaged` if its text is not the one committed."""
-        row = self._one(
-            "sssssssssb",
-            "SELECT title, media_type, sha256, text, sections, structure, coverage, reader, remarks, text_sha256"
-            " FROM documents WHERE source = ?",
-            source,
-        )
-        if row is None:
+        """The document as it was indexed. Raises `IndexDamaged` if it is not as it was committed."""
+        found = self._shown(source)
+        if found is None:
             return None
-        title, media_type, sha256, text, sections, structure, coverage, reader, remarks, text_sha256 = row
-        if hashlib.sha256(_bytes(text)).digest() != text_sha256:
-            raise IndexDamaged(f"{self.path}: the text of {source} is damaged: run python ingest.py --rebuild")
+        shown, reader, digest = found
+        if _digest_of(shown) != digest:
+            raise IndexDamaged(f"{self.path}: what is known of {source} is damaged: run python ingest.py --rebuild")
+        _, title, media_type, sha256, text, sections, structure, coverage, remarks = shown
         try:
             pages, parts, tables = json.loads(structure)
             return Document(
@@ -495,6 +530,11 @@ class Catalog:
             raise IndexDamaged(
                 f"{self.path}: the structure of {source} is damaged: run python ingest.py --rebuild"
             ) from error
+
+    def _shown(self, source: str) -> tuple[tuple[str, ...], str, bytes] | None:
+        """What is shown and cited of a document, what read it, and the digest of the first."""
+        row = self._one("ssssssssssb", f"SELECT {_SHOWN}, reader, digest FROM documents WHERE source = ?", source)  # noqa: S608 - constants
+        return (row[:-2], *row[-2:]) if row else None
 
     def skipped(self) -> dict[str, str]:
         """Source → why it was not indexed."""
@@ -557,22 +597,12 @@ class Catalog:
         cursor = self._connection.execute(
             f"INSERT INTO documents ({_DOCUMENT}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",  # noqa: S608 - a constant
             (
-                document.source,
+                *(shown := _shown(document)),
                 state.size,
                 state.modified,
                 state.looked,
-                document.sha256,
-                document.title,
-                document.media_type,
-                document.text,
-                hashlib.sha256(_bytes(document.text)).digest(),
-                json.dumps([[section.start, section.heading] for section in document.sections]),
-                json.dumps(
-                    [[astuple(one) for one in kind] for kind in (document.pages, document.parts, document.tables)]
-                ),
-                json.dumps(astuple(document.coverage)),
                 document.reader,
-                json.dumps(document.remarks),
+                _digest_of(shown),
             ),
         )
         self._connection.executemany(
@@ -602,12 +632,15 @@ class Catalog:
         self._connection.execute("DELETE FROM documents WHERE source = ?", (source,))
 
     def rename_document(self, old: str, new: FileState) -> None:
-        """Within `writing`. Where a passage is damaged already, its hash goes on saying so."""
+        """Within `writing`. Where the document or a passage is damaged already, its hash goes on saying so."""
         rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
         sound = [stored for row in rows if (stored := _sound(row))]
+        shown, _, digest = self._shown(old) or ((), "", b"")
+        if _digest_of(shown) == digest:
+            digest = _digest_of((new.source, *shown[1:]))
         self._connection.execute(
-            "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ? WHERE source = ?",
-            (new.source, new.size, new.modified, new.looked, old),
+            "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ?, digest = ? WHERE source = ?",
+            (new.source, new.size, new.modified, new.looked, digest, old),
         )
         self._connection.executemany(
             "UPDATE passages SET sha256 = ? WHERE id = ?",
@@ -695,15 +728,15 @@ class Catalog:
         )
         return np.sort(np.fromiter((id_ for (id_,) in rows), dtype=np.int64))
 
-    def passage_ids(self, sources: Iterable[str]) -> set[int]:
-        """Ids of all passages of these sources."""
+    def passage_ids(self, sources: Iterable[str]) -> np.ndarray:
+        """Ids of all passages of these sources, int64, rising."""
         rows = self._rows(
             "i",
             "SELECT p.id FROM passages p JOIN documents d ON d.id = p.document"
             " WHERE d.source IN (SELECT value FROM json_each(?))",
             json.dumps(list(sources)),
         )
-        return {row[0] for row in rows}
+        return np.sort(np.fromiter((id_ for (id_,) in rows), dtype=np.int64))
 
     # Vectors
 
@@ -743,24 +776,36 @@ class Catalog:
         """Within `writing`."""
         self._connection.executemany("DELETE FROM vectors WHERE key = ?", [(key,) for key in keys])
 
-    def live_bytes(self) -> dict[int, int]:
+    def live_bytes(self) -> Counter[int]:
         """Segment → bytes of records that some passage uses."""
-        return dict(
-            self._rows(
-                "ii",
-                "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment",
+        return Counter(
+            dict(
+                self._rows(
+                    "ii",
+                    "SELECT segment, sum(length) FROM vectors WHERE key IN (SELECT key FROM passages) GROUP BY segment",
+                )
             )
         )
 
-    def record_bytes(self, ids: Iterable[int]) -> int:
-        """What the records of these passages take."""
-        row = self._one(
-            "i",
-            "SELECT coalesce(sum(v.length), 0) FROM passages p JOIN vectors v ON v.key = p.key"
-            " WHERE p.id IN (SELECT value FROM json_each(?))",
-            json.dumps(list(ids)),
+    def used_bytes(self, keys: Iterable[bytes]) -> Counter[int]:
+        """The same of these records alone."""
+        found: Counter[int] = Counter()
+        for key in keys:
+            row = self._one(
+                "ii",
+                "SELECT segment, length FROM vectors WHERE key = ?1 AND EXISTS (SELECT 1 FROM passages WHERE key = ?1)",
+                key,
+            )
+            if row:
+                found[row[0]] += row[1]
+        return found
+
+    def keys_of(self, ids: np.ndarray) -> set[bytes]:
+        """The keys of the records of passages."""
+        rows = self._rows(
+            "b", "SELECT key FROM passages WHERE id IN (SELECT value FROM json_each(?))", json.dumps(ids.tolist())
         )
-        return row[0] if row else 0
+        return {key for (key,) in rows}
 
     def live_keys(self, segment: int) -> list[tuple[bytes, Location]]:
         """Records of a segment that some passage uses."""
@@ -823,16 +868,38 @@ _GROUPS = {
 }
 _KINDS: dict[str, type | tuple[type, ...]] = {"s": str, "i": int, "b": bytes, "I": (int, NoneType)}
 
-_DOCUMENT = (
-    "source, size, modified, looked, sha256, title, media_type, text, text_sha256, sections, structure, coverage,"
-    " reader, remarks"
-)
+_SHOWN = "source, title, media_type, sha256, text, sections, structure, coverage, remarks"
+_DOCUMENT = f"{_SHOWN}, size, modified, looked, reader, digest"
 _PASSAGE_KINDS = "isiisssssbbbIIIbs"
 _SELECT_PASSAGE = (
     "SELECT p.id, d.source, p.start, p.end, p.text, d.title, p.heading, p.counted, p.columns, p.sentences,"
     " p.terms, p.key, v.segment, v.offset, v.length, p.sha256, d.sha256"
     " FROM passages p JOIN documents d ON d.id = p.document LEFT JOIN vectors v ON v.key = p.key"
 )
+
+
+def _shown(document: Document) -> tuple[str, ...]:
+    """The values of `_SHOWN`."""
+    structure = [[astuple(one) for one in kind] for kind in (document.pages, document.parts, document.tables)]
+    return (
+        document.source,
+        document.title,
+        document.media_type,
+        document.sha256,
+        document.text,
+        json.dumps([[section.start, section.heading] for section in document.sections]),
+        json.dumps(structure),
+        json.dumps(astuple(document.coverage)),
+        json.dumps(document.remarks),
+    )
+
+
+def _digest_of(shown: tuple[str, ...]) -> bytes:
+    digest = hashlib.sha256()
+    for value in map(_bytes, shown):
+        digest.update(len(value).to_bytes(8, "little"))
+        digest.update(value)
+    return digest.digest()
 
 
 def _passage_row(document: int, new: NewPassage, file_sha256: str) -> tuple:

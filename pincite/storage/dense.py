@@ -1,4 +1,4 @@
-"""The nearest vectors: FAISS. Derived; `distance` exists only here, and here it is a cosine.
+"""The nearest vectors: FAISS. Derived. Scores are cosines: higher is nearer.
 
     dense/
       000000001-000131072.faiss    a part: ids of passages and their vectors
@@ -25,7 +25,7 @@ from pydantic import BaseModel, ConfigDict
 
 from pincite.processors import cores
 from pincite.storage.derived import noticing_damage
-from pincite.storage.parts import Part, Stretch, capacity, count_within, plan, portions
+from pincite.storage.parts import IndexPart, Stretch, capacity, count_within, link, plan, portions
 
 DEAD = "dead.ids"
 
@@ -58,21 +58,16 @@ Read = Callable[[np.ndarray], np.ndarray]
 """Ids of passages, int64 of shape (n,) → their unit vectors, float32 of shape (n, dim)."""
 
 
-class DensePart(Part):
-    """A part, and how it is searched."""
-
-    shortlist: int | None = None
-    """How many of the nearest by their codes are looked at; None: it has no codes, and all are."""
-    recall: float = 1.0
-    """Share of the true ten best that is then found, measured when it was made."""
-
-
 class Layout(BaseModel):
     """What a folder of vectors holds."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    parts: tuple[DensePart, ...] = ()
+    parts: tuple[IndexPart, ...] = ()
     dead: int = 0
+    shortlist: int = _SHORTLIST
+    """How many of the nearest by their codes, of all parts that have them together, are looked at."""
+    recall: float = 1.0
+    """Share of the true ten best that is then found, measured when a part with codes was last made."""
 
     @property
     def passages(self) -> int:
@@ -84,17 +79,12 @@ class Layout(BaseModel):
         """Their names, without the list of the dead."""
         return {name for part in self.parts for name in part.files}
 
-    @property
-    def recall(self) -> float:
-        """Of the part where it is lowest."""
-        return min((part.recall for part in self.parts), default=1.0)
-
 
 def build(folder: Path, before: tuple[Path, Layout] | None, gone: np.ndarray, new: np.ndarray, read: Read) -> Layout:
     """Write into `folder` what changes: `gone` and `new` are ids, int64, rising.
 
-    What stays of the folder and the layout `before` is linked by the caller, by the names in the layout
-    that comes back. Without `before`, `new` are all passages. `read` gives the vectors of any living passage.
+    What stays of the folder and the layout `before` is linked. Without `before`, `new` are all passages. `read` gives
+    the vectors of any living passage.
     """
     folder.mkdir(exist_ok=True)
     source, layout = before or (folder, Layout())
@@ -102,17 +92,22 @@ def build(folder: Path, before: tuple[Path, Layout] | None, gone: np.ndarray, ne
     living = sum(part.passages - count_within(dead, part) for part in layout.parts) + len(new)
     stretch = Stretch(first=int(new[0]), last=int(new[-1]), passages=len(new)) if len(new) else None
     planned = plan(layout.parts, dead, stretch, most := capacity(living, PART, _PARTS), CHANGED)
-    kept = [one for one in planned if isinstance(one, DensePart)]
-    stretches = [one for one in planned if not isinstance(one, DensePart)]
+    kept = [one for one in planned if isinstance(one, IndexPart)]
+    stretches = [one for one in planned if not isinstance(one, IndexPart)]
     ids = _ids_within(stretches, source, layout, dead, new)
     made = [_write_part(folder, some, read) for one in stretches for some in portions(_within(ids, one), most)]
     dead = np.concatenate([dead[:0], *(_within(dead, one) for one in kept)])
     if len(dead):
-        dead.astype("<i8").tofile(folder / DEAD)
-    return Layout(parts=tuple(sorted([*kept, *made], key=lambda part: part.first)), dead=len(dead))
+        (folder / DEAD).write_bytes(dead.astype("<i8").tobytes())
+    parts = tuple(sorted([*kept, *made], key=lambda part: part.first))
+    layout = layout.model_copy(update={"parts": parts, "dead": len(dead)})
+    link(source, folder, layout.files)
+    for part in made:  # FAISS says nothing where the system did not take all of a file that is closed
+        _OpenPart(folder, part)
+    return _measured(folder, layout) if any(len(part.files) > 1 for part in made) else layout
 
 
-def _write_part(folder: Path, ids: np.ndarray, read: Read) -> DensePart:
+def _write_part(folder: Path, ids: np.ndarray, read: Read) -> IndexPart:
     name = f"{ids[0]:09}-{ids[-1]:09}"
     sample = read(np.sort(np.random.default_rng(0).permutation(ids)[:_LEARNT_FROM]))
     dim = sample.shape[1]
@@ -123,12 +118,12 @@ def _write_part(folder: Path, ids: np.ndarray, read: Read) -> DensePart:
         vectors.add_with_ids(some, ids[first : first + _CHUNK])
         if codes:
             codes.add_with_ids(some, ids[first : first + _CHUNK])
-    part = DensePart(first=int(ids[0]), last=int(ids[-1]), passages=len(ids), files=(f"{name}.faiss",))
+    part = IndexPart(first=int(ids[0]), last=int(ids[-1]), passages=len(ids), files=(f"{name}.faiss",))
     faiss.write_index(vectors, str(folder / part.files[0]))
     if not codes:
         return part
     faiss.write_index(codes, str(folder / f"{name}.codes"))
-    return _probed(folder, part.model_copy(update={"files": (*part.files, f"{name}.codes"), "shortlist": _SHORTLIST}))
+    return part.model_copy(update={"files": (*part.files, f"{name}.codes")})
 
 
 def _learn(sample: np.ndarray) -> Any | None:
@@ -147,23 +142,19 @@ def _learn(sample: np.ndarray) -> Any | None:
     return codes
 
 
-def _probed(folder: Path, part: DensePart) -> DensePart:
+def _measured(folder: Path, layout: Layout) -> Layout:
     """With a shortlist on which the nearest stand, and the recall that was measured."""
-    opened = _OpenPart(folder, part)
-    rows = np.random.default_rng(0).integers(0, part.passages, (_ASKED, 3))
-    questions = opened.matrix[rows].astype(np.float32).sum(axis=1)
-    questions /= np.linalg.norm(questions, axis=1, keepdims=True)
-    wanted = opened.best(questions, 10)
-    shortlist = _SHORTLIST
+    index = DenseIndex(folder, layout)
+    questions = index.means(np.random.default_rng(0).integers(0, index.held, (_ASKED, 3)))
+    wanted = index.best(questions, 10)
     while True:
-        part = part.model_copy(update={"shortlist": shortlist})
-        index = DenseIndex(folder, Layout(parts=(part,)))
+        index = DenseIndex(folder, layout)
         found = np.stack([index.nearest(question, 10)[0] for question in questions])
         # By cosine, for of two passages that are as near either may be found.
         recall = float((found >= wanted[:, -1:] - 1e-5).mean())
         if recall >= RECALL:
-            return part.model_copy(update={"recall": recall})
-        shortlist += shortlist // 2 + 1
+            return layout.model_copy(update={"recall": recall})
+        layout = layout.model_copy(update={"shortlist": layout.shortlist + layout.shortlist // 2 + 1})
 
 
 def _ids_within(
@@ -204,8 +195,8 @@ Found = tuple[np.ndarray, np.ndarray]
 class _OpenPart:
     """A part whose files are open: the vectors memory-mapped and read as they are needed, the codes in memory."""
 
-    def __init__(self, folder: Path, part: DensePart) -> None:
-        self.part = part
+    def __init__(self, folder: Path, part: IndexPart) -> None:
+        self.passages = part.passages
         opened: list[Any] = [faiss.read_index(str(folder / name), faiss.IO_FLAG_MMAP_IFC) for name in part.files]
         if any(index.ntotal != part.passages for index in opened):
             raise ValueError(f"{[index.ntotal for index in opened]} vectors of {part.passages}")
@@ -219,21 +210,16 @@ class _OpenPart:
         held: Any = faiss.downcast_index(self._vectors.index)
         return faiss.rev_swig_ptr(held.codes.data(), held.ntotal * held.code_size).view("<f2").reshape(-1, held.d)
 
-    def best(self, questions: np.ndarray, count: int) -> np.ndarray:
-        """The cosines of the `count` nearest to each, the highest first, by looking at every vector."""
-        best = np.full((len(questions), 0), -1.0, dtype=np.float32)
+    def cosines(self, questions: np.ndarray, dead: np.ndarray) -> Iterator[np.ndarray]:
+        """Of each question and every passage, some thousand passages at a time; −1 of the dead."""
         for first in range(0, len(self.matrix), _CHUNK):
-            cosines = questions @ self.matrix[first : first + _CHUNK].astype(np.float32).T
-            best = -np.sort(-np.concatenate([best, cosines], axis=1), axis=1)[:, :count]
-        return best
+            some = questions @ self.matrix[first : first + _CHUNK].astype(np.float32).T
+            some[:, np.isin(self.ids[first : first + _CHUNK], dead, assume_unique=True)] = -1
+            yield some
 
-    def is_listed(self, count: int) -> bool:
-        """Whether a shortlist spares anything where so many are asked for."""
-        return self._codes is not None and 2 * self.length(count) <= self.part.passages
-
-    def length(self, count: int) -> int:
-        """Of the shortlist where so many are asked for."""
-        return (self.part.shortlist or 0) + _FOR_EACH * count
+    def is_listed(self, length: int) -> bool:
+        """Whether a shortlist of this length spares anything."""
+        return self._codes is not None and 2 * length <= self.passages
 
     def shortlist(self, query: np.ndarray, length: int, selector: faiss.IDSelector | None) -> Found:
         """The nearest by their codes, with what these say of the cosine."""
@@ -247,7 +233,7 @@ class _OpenPart:
         return self._search(self._vectors, query, count, asked)
 
     def _search(self, index: Any, query: np.ndarray, count: int, asked: faiss.SearchParameters) -> Found:
-        (scores,), (ids,) = index.search(query, min(count, self.part.passages), params=asked)
+        (scores,), (ids,) = index.search(query, min(count, self.passages), params=asked)
         return scores[ids >= 0], ids[ids >= 0]
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
@@ -285,6 +271,31 @@ class DenseIndex:
         """Of all passages, int64, rising."""
         return _living([part.ids for part in self._parts], self._dead)
 
+    @property
+    def held(self) -> int:
+        """Passages of all parts, the dead among them."""
+        return sum(part.passages for part in self._parts)
+
+    def means(self, rows: np.ndarray) -> np.ndarray:
+        """Unit vectors, float32 of shape (n, dim): each the mean of those that stand at some of the `held` rows, shape
+        (n, m)."""
+        starts = np.cumsum([0, *(part.passages for part in self._parts)])
+        places = np.searchsorted(starts, rows, "right") - 1
+        found = np.stack(
+            [self._parts[part].matrix[row - starts[part]] for part, row in zip(places.flat, rows.flat, strict=True)]
+        )
+        means: np.ndarray = found.astype(np.float32).reshape(*rows.shape, -1).sum(axis=1)
+        means /= np.linalg.norm(means, axis=1, keepdims=True)
+        return means
+
+    def best(self, questions: np.ndarray, count: int) -> np.ndarray:
+        """The cosines of the `count` nearest to each, the highest first, by looking at every vector."""
+        best = np.full((len(questions), 0), -1.0, dtype=np.float32)
+        for part in self._parts:
+            for cosines in part.cosines(questions, self._dead):
+                best = -np.sort(-np.concatenate([best, cosines], axis=1), axis=1)[:, :count]
+        return best
+
     def search(self, vector: np.ndarray, count: int, allowed: np.ndarray | None = None) -> list[int]:
         """Ids of the passages nearest by cosine, the nearest first; of the `allowed` alone, rising ids.
 
@@ -302,20 +313,20 @@ class DenseIndex:
         # Both outlive the search, for FAISS takes no copy.
         selector = None if bits is None else faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # by SWIG
         query, are_few = vector[None, :], allowed is not None and len(allowed) <= WHOLE
-        listed = [] if are_few else [part for part in self._parts if part.is_listed(count)]
+        length = self._layout.shortlist + _FOR_EACH * count
+        listed = [] if are_few else [part for part in self._parts if part.is_listed(length)]
         with noticing_damage(self._folder), _one_thread():
             found = [part.nearest(query, count, selector) for part in self._parts if part not in listed]
             if listed:
-                found.append(self._listed(listed, query, count, selector))
+                found.append(self._listed(listed, query, length, selector))
         cosines, ids = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((ids, -cosines))[:count]
         return cosines[order], ids[order]
 
     def _listed(
-        self, parts: Sequence[_OpenPart], query: np.ndarray, count: int, selector: faiss.IDSelector | None
+        self, parts: Sequence[_OpenPart], query: np.ndarray, length: int, selector: faiss.IDSelector | None
     ) -> Found:
         """The shortlist that these parts have together."""
-        length = max(part.length(count) for part in parts)
         each = self._threads.map if self.is_large else map
         shortlists = list(each(lambda part: part.shortlist(query, length, selector), parts))
         scores = np.concatenate([some for some, _ in shortlists])

@@ -23,7 +23,7 @@ from pincite.types import Progress
 
 
 class Snapshot(Protocol):
-    """One state of an index, held for the time of one answer. Several threads may ask it at once."""
+    """One state of an index, held for the time of one answer. For one thread; another may ask for `nearest`."""
 
     @property
     def contents(self) -> Contents:

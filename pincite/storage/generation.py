@@ -24,13 +24,14 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from pincite import embedding
+from pincite.durable import flush
 from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, StorageError
 from pincite.settings import Engine, Model, Passages, Settings
 from pincite.storage import dense, lexical
 from pincite.storage.catalog import FORMAT, Catalog
 from pincite.storage.derived import DerivedDamaged, noticing_damage
-from pincite.storage.parts import Part, Stretch
-from pincite.storage.vectors import AT_A_TIME, CorruptRecord, SegmentReader, flush, segment_path
+from pincite.storage.parts import IndexPart, Stretch
+from pincite.storage.vectors import AT_A_TIME, CorruptRecord, SegmentReader, segment_path
 from pincite.types import Progress
 
 MANIFEST = "manifest.json"
@@ -146,7 +147,7 @@ class Manifest(Contents):
     """What a generation in a folder says of itself."""
 
     dense: dense.Layout
-    lexical: tuple[Part, ...]
+    lexical: tuple[IndexPart, ...]
     files: dict[str, FileStamp]
 
 
@@ -378,13 +379,16 @@ class FolderWriter:
         folder = self._folder
         try:
             manifest = read_manifest(folder, self._catalog.meta("manifest"))
-            altered = altered_files(folder, manifest)
-            problems = [f"{folder / name}: missing or altered: {_REBUILD}" for name in altered]
-            if not altered:
+            problems = [f"{folder / name}: missing or altered: {_REBUILD}" for name in altered_files(folder, manifest)]
+            if not problems:
                 check_files(folder, manifest)
-                open_generation(folder)
         except DerivedDamaged as error:
             return [f"{error}: run python ingest.py"]
+        try:
+            if not problems:
+                open_generation(folder)
+        except DerivedDamaged as error:  # its files are what was written, so a sync would use them again
+            problems.append(f"{error}: {_REBUILD}")
         counts = {key: getattr(manifest, key) for key in ("documents", "passages")}
         if counts != self._catalog.counts():
             problems.append(f"{folder}: counts {counts}, the catalog holds {self._catalog.counts()}: {_REBUILD}")
@@ -437,9 +441,6 @@ def build(
                 new,
                 lambda ids: _vectors(catalog, reader, ids),
             )
-            if before:
-                _link(before / "lexical", folder / "lexical", {name for part in words for name in part.files})
-                _link(before / "dense", folder / "dense", vectors.files)
         return write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)  # the next try may need the room
@@ -461,28 +462,13 @@ def _vectors(catalog: Catalog, reader: SegmentReader, ids: np.ndarray) -> np.nda
     return np.stack(records)
 
 
-def _link(source: Path, target: Path, names: set[str]) -> None:
-    """Those of the files that were not written anew."""
-    for name in names:
-        if not (target / name).exists():
-            link_or_copy(source / name, target / name)
-
-
-def link_or_copy(path: Path, target: Path) -> None:
-    """The same file under another name; a copy where the file system has no hard links."""
-    try:
-        os.link(path, target)
-    except OSError:  # FAT says EPERM, others EOPNOTSUPP, ENOSYS or EMLINK: what else is wrong, the copy says too
-        shutil.copy2(path, target)
-
-
 def write_manifest(
     folder: Path,
     catalog: Catalog,
     number: int,
     recipe: Recipe,
     vectors: dense.Layout,
-    words: tuple[Part, ...],
+    words: tuple[IndexPart, ...],
     known: Mapping[str, FileStamp],
 ) -> str:
     """Flush every file, then the manifest that describes them, then the folders; its SHA-256.
@@ -541,10 +527,10 @@ def _ends(path: Path) -> str:
     return digest.hexdigest()
 
 
-def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> None:
+def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> bool:
     """Delete what no reader can need: dead runs' generations, old ones, and segments they alone used.
 
-    The caller holds the writer's lock.
+    The caller holds the writer's lock. Returns whether nothing is left of generations before the current one.
     """
     older = False
     for number in generation_numbers(index):
@@ -556,6 +542,7 @@ def sweep(index: IndexFolder, current: int, segments_in_use: set[int]) -> None:
         for path in index.vectors.glob("*.seg"):
             if path.stem.isdigit() and int(path.stem) not in segments_in_use:
                 path.unlink()
+    return not older
 
 
 def generation_numbers(index: IndexFolder) -> list[int]:

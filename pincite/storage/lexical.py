@@ -15,7 +15,7 @@ import numpy as np
 import tantivy
 
 from pincite.storage.derived import noticing_damage
-from pincite.storage.parts import Part, Stretch, capacity, plan
+from pincite.storage.parts import IndexPart, Stretch, capacity, link, plan
 
 ANALYZER = "NFKC, words, lower case, ASCII folding, English stems; no stop words removed"
 """Named in the manifest: an index made by another analyzer is refused."""
@@ -78,15 +78,15 @@ def phrase(words: str) -> re.Pattern[str]:
 
 def build(
     folder: Path,
-    before: tuple[Path, Sequence[Part]] | None,
+    before: tuple[Path, Sequence[IndexPart]] | None,
     gone: np.ndarray,
     new: Stretch | None,
     texts: Callable[[int, int], Iterator[tuple[int, str]]],
     progress: Callable[[int, int], None] = lambda _done, _total: None,
-) -> tuple[Part, ...]:
+) -> tuple[IndexPart, ...]:
     """Write into `folder` what changes, and say of which parts the index then consists.
 
-    What stays of the folder and the parts `before` is linked by the caller, by the names in the parts.
+    What stays of the folder and the parts `before` is linked.
     `gone`: ids, int64, rising. `texts` gives id and text of every living passage from one id to another.
     `progress` is told how many passages have been written, and of how many.
 
@@ -97,12 +97,12 @@ def build(
     source, parts = before or (folder, ())
     living = sum(part.passages for part in parts) - len(gone) + (new.passages if new else 0)
     planned = plan(parts, gone, new, most := capacity(living, PART, _PARTS))
-    total = sum(one.passages for one in planned if not isinstance(one, Part))
+    total = sum(one.passages for one in planned if not isinstance(one, IndexPart))
     done = count()
-    made: list[Part] = []
+    made: list[IndexPart] = []
     entries = _segments(source) if before else {}
     for one in planned:
-        if isinstance(one, Part):
+        if isinstance(one, IndexPart):
             made.append(one)
             continue
         passages = _told(texts(one.first, one.last), done, total, progress)
@@ -113,6 +113,7 @@ def build(
             entries |= written
     progress(total, total)
     _write_meta(folder, [entries[name] for part in made for name in sorted({Path(f).stem for f in part.files})])
+    link(source, folder, (name for part in made for name in part.files))
     return tuple(made)
 
 
@@ -125,7 +126,7 @@ def _told(
         yield passage
 
 
-def _write_part(folder: Path, passages: Sequence[tuple[int, str]]) -> tuple[Part, dict[str, Any]]:
+def _write_part(folder: Path, passages: Sequence[tuple[int, str]]) -> tuple[IndexPart, dict[str, Any]]:
     """Written on its own, in a folder that is emptied into `folder`; with what tantivy notes of its segments."""
     making = folder / "making"
     making.mkdir()
@@ -144,7 +145,7 @@ def _write_part(folder: Path, passages: Sequence[tuple[int, str]]) -> tuple[Part
     for name in files:
         (making / name).rename(folder / name)
     shutil.rmtree(making)
-    return Part(first=passages[0][0], last=passages[-1][0], passages=len(passages), files=tuple(files)), segments
+    return IndexPart(first=passages[0][0], last=passages[-1][0], passages=len(passages), files=tuple(files)), segments
 
 
 def _segments(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,10 @@ A part's files are written once and shared from generation to generation. New pa
 of their own, and take small neighbours into it, so that there are never many.
 """
 
-from collections.abc import Iterator, Sequence
+import os
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
@@ -23,13 +26,13 @@ class Stretch(BaseModel):
     passages: int
 
 
-class Part(Stretch):
+class IndexPart(Stretch):
     """A stretch that was written."""
 
     files: tuple[str, ...]
 
 
-AnyPart = TypeVar("AnyPart", bound=Part)
+AnyPart = TypeVar("AnyPart", bound=IndexPart)
 
 
 def capacity(passages: int, smallest: int, parts: int) -> int:
@@ -49,7 +52,7 @@ def plan(
     stretches: list[AnyPart | Stretch] = [*parts, *([new] if new else [])]
     for stretch in stretches:
         lost = count_within(gone, stretch)
-        is_kept = isinstance(stretch, Part) and lost <= tolerated * stretch.passages
+        is_kept = isinstance(stretch, IndexPart) and lost <= tolerated * stretch.passages
         if lost < stretch.passages:
             left = stretch.passages - lost
             planned.append(stretch if is_kept else Stretch(first=stretch.first, last=stretch.last, passages=left))
@@ -63,8 +66,8 @@ def _belong_together(first: Stretch, second: Stretch, most: int) -> bool:
     """Whether one of them is to be written anyway, and the other one small enough beside it."""
     if first.passages + second.passages > most:
         return False
-    written = [one.passages for one in (first, second) if not isinstance(one, Part)]
-    kept = [one.passages for one in (first, second) if isinstance(one, Part)]
+    written = [one.passages for one in (first, second) if not isinstance(one, IndexPart)]
+    kept = [one.passages for one in (first, second) if isinstance(one, IndexPart)]
     return bool(written) and all(one <= _ABSORBED * written[0] for one in kept)
 
 
@@ -77,3 +80,18 @@ def portions(ids: np.ndarray, most: int) -> Iterator[np.ndarray]:
     """`ids` in as few portions of like size as hold at most so many each."""
     if len(ids):
         yield from np.array_split(ids, -(-len(ids) // most))
+
+
+def link(source: Path, target: Path, names: Iterable[str]) -> None:
+    """Have those of a folder's files in another one, too, that were not written there anew."""
+    for name in names:
+        if not (target / name).exists():
+            link_or_copy(source / name, target / name)
+
+
+def link_or_copy(path: Path, target: Path) -> None:
+    """The same file under another name; a copy where the file system has no hard links."""
+    try:
+        os.link(path, target)
+    except OSError:  # FAT says EPERM, others EOPNOTSUPP, ENOSYS or EMLINK: what else is wrong, the copy says too
+        shutil.copy2(path, target)

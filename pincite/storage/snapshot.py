@@ -113,7 +113,7 @@ class FolderSnapshot:
 
     def passages_of(self, source: str) -> list[StoredPassage]:
         """All of a document, in order of start."""
-        return self.catalog.passages(sorted(self.catalog.passage_ids([source])))
+        return self.catalog.passages(self.catalog.passage_ids([source]).tolist())
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from pincite.durable import flush, flush_open
+
 SEGMENT_MAGIC = b"PINCSEG2"
 _RECORD_MAGIC = b"VREC"
 _HEADER = struct.Struct("<4sI32sHHHH")
@@ -244,7 +246,7 @@ class SegmentWriter:
     def flush(self) -> None:
         """Everything appended is on the disk when this returns."""
         self._file.flush()
-        os.fsync(self._file.fileno())
+        flush_open(self._file.fileno())
 
     def close(self) -> None:
         """Flush and close."""
@@ -252,15 +254,6 @@ class SegmentWriter:
             self.flush()
         finally:
             self._file.close()
-
-
-def flush(path: Path) -> None:
-    """What was written to a file, or the names in a folder, are on the disk when this returns."""
-    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 def segment_path(folder: Path, number: int) -> Path:

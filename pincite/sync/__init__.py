@@ -5,7 +5,8 @@ In Python this package can be called: `pincite.sync("corpus", "index")`.
 
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
@@ -29,7 +30,7 @@ from pincite.storage import (
     staging,
     vectors,
 )
-from pincite.storage.catalog import FILE, FORMAT, count_documents, exists, peek
+from pincite.storage.catalog import FORMAT, count_documents, drop_aside, exists, peek, put_back, set_aside
 from pincite.sync.difference import Difference, compare, readable
 from pincite.sync.run import Run
 from pincite.sync.work import Work
@@ -92,18 +93,15 @@ def sync(
     started = time.monotonic()
     corpus = _corpus_folder(settings)
     index = IndexFolder(settings.index)
-    if not exists(index.path) and not readable(corpus):
+    if not exists(index.path) and not readable(corpus, index.path)[0]:
         raise _nothing_to_index(corpus)
     recipe = Recipe.of(settings)
-    with index.writer():
+    with index.writer(), _put_back(index.path):
         if rebuild and exists(index.path) and peek(index.path, "format").isdecimal():
             _check_corpus(peek(index.path, "corpus"), corpus, index.path, move_corpus)
             if peek(index.path, "format") != str(FORMAT):
-                known, found = count_documents(index.path), readable(corpus)
-                if not found:
-                    raise _nothing_to_index(corpus)
-                _guard(known, max(known - found, 0), corpus, allow_removals)
-                (index.path / FILE).unlink()  # every document is read anyway, and vectors are taken over
+                _guard_format(index.path, corpus, allow_removals)
+                set_aside(index.path)  # every document is read anyway, and vectors are taken over
         if not exists(index.path):
             _begin(index, corpus)
         with Catalog(index.path, writable=True) as catalog, staging(index.path) as staged:
@@ -111,7 +109,7 @@ def sync(
             if catalog.generation and not rebuild:
                 recipe.check(catalog, index.path)
             engine = open_writer(settings, catalog, recipe)
-            difference = compare(corpus, settings.sync, catalog, rebuild=rebuild, progress=progress)
+            difference = compare(corpus, index.path, settings.sync, catalog, rebuild=rebuild, progress=progress)
             known = catalog.counts()["documents"]
             _guard_against(difference, known, corpus, allow_removals)
             run = Run(settings, index, catalog, staged, recipe, engine, embedder, progress, work)
@@ -121,6 +119,7 @@ def sync(
             if move_corpus:
                 with catalog.writing():
                     catalog.set_meta("corpus", str(corpus))
+            drop_aside(index.path)
             counts = catalog.counts()
             return Report(
                 difference,
@@ -182,9 +181,9 @@ def preview(settings: Settings, *, rebuild: bool = False, move_corpus: bool = Fa
     try:
         with Catalog(settings.index) as catalog:
             _check_corpus(catalog.meta("corpus"), corpus, settings.index, move_corpus)
-            return compare(corpus, settings.sync, catalog, rebuild=rebuild)
+            return compare(corpus, settings.index, settings.sync, catalog, rebuild=rebuild)
     except IndexMissing:
-        return compare(corpus, settings.sync, None)
+        return compare(corpus, settings.index, settings.sync, None)
 
 
 def restore(settings: Settings, embedder: Embedder | None = None) -> None:
@@ -217,6 +216,30 @@ def _begin(index: IndexFolder, corpus: Path) -> None:
     found = (vectors.scan(index.vectors, number) for number in vectors.segment_numbers(index.vectors))
     past = generation.generation_numbers(index)
     create(index.path, corpus, max(past, default=0) + 1, chain.from_iterable(found))
+
+
+@contextmanager
+def _put_back(index: Path) -> Iterator[None]:
+    """What an index of another format held stays until one of this format has taken its place, whatever happens."""
+    put_back(index)  # a run may have died
+    try:
+        yield
+    finally:
+        put_back(index)
+
+
+def _guard_format(index: Path, corpus: Path, allow_removals: bool) -> None:
+    """Refuse to make an index of another format anew where documents would go: of that only the vectors stay."""
+    found, unlisted = readable(corpus, index)
+    if unlisted:
+        raise CorpusError(
+            f"{corpus / unlisted[0]}: cannot be listed, and what an index of another format holds of it cannot be kept:"
+            " mend its permissions"
+        )
+    if not found:
+        raise _nothing_to_index(corpus)
+    known = count_documents(index)
+    _guard(known, max(known - found, 0), corpus, allow_removals)
 
 
 def _check_corpus(indexed: str, corpus: Path, index: Path, move_corpus: bool) -> None:

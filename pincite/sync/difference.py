@@ -4,9 +4,9 @@ import hashlib
 import os
 import stat
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from pincite import reading
@@ -63,9 +63,15 @@ class Difference:
 
 
 def compare(
-    corpus: Path, limits: Sync, catalog: Catalog | None, *, rebuild: bool = False, progress: Progress | None = None
+    corpus: Path,
+    index: Path,
+    limits: Sync,
+    catalog: Catalog | None,
+    *,
+    rebuild: bool = False,
+    progress: Progress | None = None,
 ) -> Difference:
-    """How the corpus folder differs from the catalog; with `rebuild`, every known file has changed.
+    """How the corpus folder differs from the catalog of `index`; with `rebuild`, every known file has changed.
 
     A file that another version of its reader read has changed too.
     """
@@ -76,7 +82,7 @@ def compare(
     candidates: list[FileState] = []
     unchanged = 0
     present: set[str] = set()
-    for looked_at, (source, info) in enumerate(_walk(corpus, found.skipped, found.unread)):
+    for looked_at, (source, info) in enumerate(_walk(corpus, index, found.skipped, found.unread)):
         if progress:
             progress("compare", looked_at, 0)
         reason = _reason_to_skip(source, info, limits.max_megabytes)
@@ -115,8 +121,9 @@ def compare(
             found.changed.append(source)
         else:
             candidates.append(state)
-    gone = [s for s in known if s not in present and not _is_below(s, found.unread)]
-    kept = sum(1 for s in known if s not in present and _is_below(s, found.unread))
+    missing = [source for source in known if source not in present]
+    gone = [source for source in missing if not _is_below(source, found.unread)]
+    kept = len(missing) - len(gone)
     _pair_moves(found, candidates, [known[source] for source in sorted(gone)])
     return replace(
         found,
@@ -127,14 +134,18 @@ def compare(
     )
 
 
-def readable(corpus: Path) -> int:
-    """How many files of the folder a reader could be tried on."""
-    return sum(_reason_to_skip(source, info) is None for source, info in _walk(corpus, {}, {}))
+def readable(corpus: Path, index: Path) -> tuple[int, list[str]]:
+    """How many files of the corpus folder a reader could be tried on, and the folders that could not be listed."""
+    unread: dict[str, str] = {}
+    count = sum(_reason_to_skip(source, info) is None for source, info in _walk(corpus, index, {}, unread))
+    return count, sorted(unread)
 
 
-def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iterator[tuple[str, os.stat_result]]:
+def _walk(
+    corpus: Path, index: Path, skipped: dict[str, str], unread: dict[str, str]
+) -> Iterator[tuple[str, os.stat_result]]:
     """(source, stat) of every file to be read, in order; what is left alone is noted in `skipped`."""
-    rules = IgnoreRules(corpus)
+    rules = IgnoreRules(corpus, index)
     pending = [""]
     while pending:
         folder = pending.pop()
@@ -154,7 +165,7 @@ def _walk(corpus: Path, skipped: dict[str, str], unread: dict[str, str]) -> Iter
             elif entry.name.startswith("."):
                 skipped[source] = "hidden"
             elif rules.is_ignored(source, is_folder := entry.is_dir(follow_symlinks=False)):
-                skipped[source] = f"named in {IGNORE_FILE}"
+                skipped[source] = "the index" if source == rules.index else f"named in {IGNORE_FILE}"
             elif entry.is_symlink():
                 skipped[source] = "symbolic link"
             elif is_folder:
@@ -217,8 +228,8 @@ def _state(corpus: Path, source: str, info: os.stat_result, reader: str) -> File
     return FileState(source, info.st_size, info.st_mtime_ns, looked, digest, reader)
 
 
-def _is_below(source: str, folders: Iterable[str]) -> bool:
-    return any(source.startswith(f"{folder}/") for folder in folders)
+def _is_below(source: str, folders: Container[str]) -> bool:
+    return any(str(folder) in folders for folder in PurePosixPath(source).parents)
 
 
 def _pair_moves(found: Difference, candidates: list[FileState], gone: list[FileState]) -> None:

@@ -1,6 +1,9 @@
 """One run of a writer: from a difference to a committed generation."""
 
 import hashlib
+import json
+import time
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
@@ -38,9 +41,12 @@ _BATCH = 256
 """Vector records between two commits: what a run that dies loses at most."""
 _ID_BLOCK = 4096
 _DEAD_SHARE = 0.3
-_VACATED, _SLACK = "vacated", "slack"
-"""What may have died in the segments since the living records were counted, which takes as long as the index is large;
-and how much may die before one of them can be wasteful. In bytes."""
+_PATIENCE = 10.0
+"""Seconds for which the readers of older states are waited for."""
+_LOOK = 0.05
+"""Seconds between two looks whether they are done."""
+_LIVE = "live_bytes"
+"""In the catalog: segment → bytes of records that some passage uses, so that nobody has to count them."""
 
 
 class Run:
@@ -100,12 +106,20 @@ class Run:
                 embedded += self._embed(self._unembedded(gone, everything=True))
                 self._commit(difference, gone, None)
             self._engine.publish()
-        self._sweep()
-        catalog.checkpoint()
+        self._let_go()
         return embedded
 
-    def _sweep(self) -> None:
-        generation.sweep(self._index, self._catalog.generation, set(self._catalog.committed_ends()))
+    def _let_go(self) -> None:
+        """Delete what no reader of the current state needs. Those of older ones are waited for: each holds on for one
+        answer."""
+        end = time.monotonic() + _PATIENCE
+        self._catalog.checkpoint()
+        while not self._sweep() and time.monotonic() < end:
+            time.sleep(_LOOK)
+
+    def _sweep(self) -> bool:
+        """Whether nothing is left of older states."""
+        return generation.sweep(self._index, self._catalog.generation, set(self._catalog.committed_ends()))
 
     # Reading
 
@@ -198,7 +212,9 @@ class Run:
     def _unembedded(self, gone: Sequence[str], *, everything: bool) -> dict[bytes, int]:
         """Keys without a sound record, each with the first passage that has it: of what is staged, and with
         `everything` of what stays, too."""
-        leaving = self._catalog.passage_ids(gone) if everything else set()
+        is_leaving = np.zeros(self._catalog.number("next_passage"), dtype=bool)
+        if everything:
+            is_leaving[self._catalog.passage_ids(gone)] = True
         wanted = chain(self._staged.keys(), self._catalog.keys() if everything else ())
         reader = SegmentReader(self._index.vectors, vectors.AT_A_TIME)
 
@@ -212,7 +228,7 @@ class Run:
         missing: dict[bytes, int] = {}
         try:
             for id_, key in wanted:
-                if id_ not in leaving and key not in missing and not is_sound(key):
+                if not is_leaving[id_] and key not in missing and not is_sound(key):
                     missing[key] = id_
         finally:
             reader.close()
@@ -242,8 +258,6 @@ class Run:
                     writer.flush()
                     with self._catalog.writing():
                         self._catalog.put_vectors(placed)
-                        # Until a passage is there for each.
-                        self._vacate(sum(location.length for _, location in placed))
                     done += len(batch)
                     self._progress("embed", done, len(keys))
         finally:
@@ -264,12 +278,16 @@ class Run:
         """The one transaction that makes the new state the current one; `gone`: whose passages go."""
         self._progress("commit", 0, 0)
         catalog = self._catalog
-        gone_ids = _rising(catalog.passage_ids(gone))
+        gone_ids = catalog.passage_ids(gone)
         touched = [*self._touched(difference), *(new for _, new in difference.moved)]
         staged = self._staged.files()
         number = catalog.reserve("next_generation")
         with catalog.writing():
-            self._vacate(catalog.record_bytes(gone_ids.tolist()))
+            live = None if previous is None else self._live()
+            concerned: set[bytes] = set()
+            if live is not None:
+                concerned = catalog.keys_of(gone_ids).union(key for _, key in self._staged.keys())  # noqa: SIM118 - no dictionary
+            used_before = catalog.used_bytes(concerned)
             for source in difference.removed:
                 catalog.remove_document(source)
             for old, new in difference.moved:
@@ -277,13 +295,18 @@ class Run:
             catalog.touch(difference.states.values())
             catalog.put_staged()
             catalog.put_skipped(difference.skipped, difference.failed)
-            self._compact()
-            told_anew = _rising(catalog.passage_ids(set(touched) - staged.keys()))
+            if live is not None:
+                live.subtract(used_before)
+                live.update(catalog.used_bytes(concerned))
+            self._compact(live)
+            told_anew = catalog.passage_ids(set(touched) - staged.keys())
             change = Change(number, previous, gone_ids, told_anew)
             catalog.set_meta("manifest", self._engine.build(change, self._progress))
             catalog.set_meta("generation", str(number))
             catalog.set_meta("recipe", self._recipe.model_dump_json())
             catalog.set_meta("languages", " ".join(embedding.find(self._settings.model.name).languages))
+            if self._ids:  # nobody else has got any since
+                catalog.set_meta("next_passage", str(self._ids.start))
             catalog.set_meta("last_passage", str(catalog.number("next_passage") - 1))
 
     def is_intact(self) -> bool:
@@ -299,33 +322,31 @@ class Run:
         known = self._catalog.states(difference.states)
         return [source for source, at in known.items() if difference.states[source].modified != at.modified]
 
-    def _vacate(self, size: int) -> None:
-        """Note that so many bytes of records may be dead. Within `writing`."""
-        self._catalog.set_meta(_VACATED, str(int(self._catalog.meta(_VACATED) or 0) + size))
+    def _compact(self, live: Counter[int] | None) -> None:
+        """Copy what lives out of segments that are mostly dead; the sweeper deletes the old ones.
 
-    def _compact(self) -> None:
-        """Copy what lives out of segments that are mostly dead; the sweeper deletes the old ones."""
-        catalog, folder = self._catalog, self._index.vectors
+        `live`: segment → bytes of records that passages use; None: they are counted, which takes as long as the index
+        is large.
+        """
+        catalog = self._catalog
         for number in generation.short_segments(self._index, catalog):  # what lived there was embedded again
             catalog.remove_vectors(catalog.dead_keys(number))
-        sizes = {
-            number: vectors.segment_path(folder, number).stat().st_size for number in vectors.segment_numbers(folder)
-        }
-        if int(catalog.meta(_VACATED) or 0) < int(catalog.meta(_SLACK) or 0):
-            return
-        live = catalog.live_bytes()
-        slack = {number: int(live.get(number, 0) - (1 - _DEAD_SHARE) * size) for number, size in sizes.items()}
-        wasteful = [number for number, left in slack.items() if left < 0]
-        lasting = [left for number, left in slack.items() if left >= 0 and (number < max(sizes) or len(sizes) == 1)]
-        catalog.set_meta(_VACATED, "0")
-        catalog.set_meta(_SLACK, str(min(lasting, default=0)))  # of the last, which grows, little can be dead
-        if not wasteful:
-            return
-        writer = SegmentWriter(folder, catalog.committed_ends())
+        if live is None:
+            live = catalog.live_bytes()
+        ends = catalog.committed_ends()
+        if wasteful := [number for number, end in ends.items() if live[number] < (1 - _DEAD_SHARE) * end]:
+            self._copy(wasteful, ends)
+            live = catalog.live_bytes()
+        catalog.set_meta(_LIVE, json.dumps(live))
+
+    def _copy(self, segments: Sequence[int], ends: Mapping[int, int]) -> None:
+        """What lives in these, into new ones."""
+        catalog, folder = self._catalog, self._index.vectors
+        writer = SegmentWriter(folder, ends)
         reader = SegmentReader(folder, vectors.AT_A_TIME)
         try:
             writer.begin_segment()
-            for number in wasteful:
+            for number in segments:
                 catalog.remove_vectors(catalog.dead_keys(number))
                 for key, location in catalog.live_keys(number):
                     catalog.put_vectors([(key, writer.append_bytes(reader.read_bytes(location)))])
@@ -333,6 +354,9 @@ class Run:
             reader.close()
             writer.close()
 
-
-def _rising(ids: Iterable[int]) -> np.ndarray:
-    return np.sort(np.fromiter(ids, dtype=np.int64))
+    def _live(self) -> Counter[int] | None:
+        """What was noted of the segments; None where nothing was, or it cannot be read."""
+        try:
+            return Counter({int(number): int(size) for number, size in json.loads(self._catalog.meta(_LIVE)).items()})
+        except (ValueError, TypeError, AttributeError):
+            return None

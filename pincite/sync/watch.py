@@ -35,7 +35,7 @@ class Watcher:
 
     def __init__(self, settings: Settings, job: Job, settled: float = 2.0) -> None:
         """`settled`: seconds without a change before a sync begins."""
-        self._corpus = settings.corpus
+        self._corpus, self._index = settings.corpus, settings.index
         self._job = job
         self._settled = settled
         self._due: float | None = time.monotonic()
@@ -94,7 +94,7 @@ class Watcher:
             if self.trouble:  # it is back, and nobody saw what happened meanwhile
                 self.trouble = ""
                 self._postpone(self._settled)
-            if _matter(corpus, (Path(path) for _, path in changed)):
+            if _matter(corpus, self._index, (Path(path) for _, path in changed)):
                 self._postpone(self._settled)
             self._sync_when_due()
             if _identity(self._corpus) != watched:
@@ -115,9 +115,9 @@ class Watcher:
             self._ours = self._job.start()
 
 
-def _matter(corpus: Path, changed: Iterable[Path]) -> bool:
+def _matter(corpus: Path, index: Path, changed: Iterable[Path]) -> bool:
     """Whether any of these is not left alone. A file that says what is left alone matters itself."""
-    rules = IgnoreRules(corpus)
+    rules = IgnoreRules(corpus, index)
     try:
         return any(
             path.name == FILE or not rules.is_ignored(path.relative_to(corpus).as_posix(), path.is_dir())

@@ -24,7 +24,7 @@ def show(resources: Resources, generation: int) -> None:
     """Choose files and a folder, put them there; what is new is taken in by the next sync."""
     settings = resources.settings
     try:
-        folders = upload.folders(settings.corpus)
+        folders = upload.folders(settings)
     except PinciteError as error:
         markup.notice(str(error))
         return

@@ -17,6 +17,7 @@ from pincite.evaluation.sets import at
 from pincite.reading_list import Entry, ReadingList
 from pincite.search import Searcher
 from pincite.storage import IndexFolder, IndexReader, Recipe
+from pincite.storage.generation import generation_numbers
 from pincite.sync import sync
 from tests.torture import oracle
 from tests.torture.process import Say, give_up_privileges, jump_clock, limit_files
@@ -115,7 +116,7 @@ def unreadable(r: Round) -> None:
     paths = [r.library.root / name for name in sorted({*shut, *locked})]
     modes = {path: path.stat().st_mode for path in paths}
     try:
-        for path in modes:
+        for path in reversed(modes):  # what lies in a folder that is shut can no longer be
             path.chmod(0)
         outcome = r.run(r.syncing(before=give_up_privileges))
     finally:
@@ -273,13 +274,13 @@ def readers_and_a_writer(r: Round) -> None:
     if not told:
         raise Lost("no reader was answered")
     stamps: dict[int, str] = {}
-    for generation, words, hits in told:
-        if generation == "refused":
+    for number, words, hits in told:
+        if number == "refused":
             raise Lost(f"a reader was refused: {words}")
         if len(words) != 1 or not hits:
-            raise Lost(f"an answer of generation {generation} holds {words} in {hits} hits")
-        if stamps.setdefault(generation, words[0]) != words[0]:
-            raise Lost(f"generation {generation} is of {stamps[generation]} and of {words[0]}")
+            raise Lost(f"an answer of generation {number} holds {words} in {hits} hits")
+        if stamps.setdefault(number, words[0]) != words[0]:
+            raise Lost(f"generation {number} is of {stamps[number]} and of {words[0]}")
 
 
 def two_writers(r: Round) -> None:
@@ -296,7 +297,7 @@ def two_writers(r: Round) -> None:
 
 
 def held_generation(r: Round) -> None:
-    """A reader holds a generation while two more are made: it stays whole until it is let go."""
+    """A reader holds a generation while two more are made: it stays whole until it is let go, and goes then."""
     go_on = r.folder / "go on"
     go_on.unlink(missing_ok=True)  # a round may hold a generation twice
 
@@ -315,16 +316,21 @@ def held_generation(r: Round) -> None:
     holder = r.start(holding)
     while not holder.said() and not holder.is_over(0.01):
         pass
-    for _ in range(2):
-        r.library.change()
-        r.run(r.syncing(rebuild=r.rng.random() < 0.3))
+    r.library.change()
+    r.run(r.syncing(rebuild=r.rng.random() < 0.3))
+    r.library.change()
+    writer = r.start(r.syncing(rebuild=r.rng.random() < 0.3))
+    writer.is_over(r.rng.random() * r.seconds)
+    index = IndexFolder(r.settings.index)
     number = next(iter(holder.said()), 0)
-    if not (IndexFolder(r.settings.index).generation(number) / "manifest.json").is_file():
+    if not (index.generation(number) / "manifest.json").is_file():
         raise Lost(f"generation {number} was swept from under its reader")
     go_on.touch()
     outcome = r.sound(holder.outcome())
     if outcome.refusal or outcome.value:
         raise Lost(f"who held generation {number} found {outcome.refusal or outcome.value}")
+    if r.sound(writer.outcome()).is_done and len(left := generation_numbers(index)) > 1:
+        raise Lost(f"nobody reads them, and they are still there after a sync: generations {left[:-1]}")
 
 
 # What a person says

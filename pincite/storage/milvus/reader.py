@@ -79,7 +79,7 @@ class ClusterSnapshot:
         """Ids by cosine, the nearest first, `MOST` at most.
 
         A graph of neighbours may miss some of those that filters leave, so where not enough are found, all that are
-        left are looked at.
+        left are looked at, or as many as the cluster gives.
         """
         found = self._search("vector", vector, count, selection)
         if len(found) == min(count, MOST, self.contents.passages):
@@ -89,7 +89,10 @@ class ClusterSnapshot:
         if len(left) <= len(found):
             return found
         cosines = np.array([row["vector"] for row in left], dtype=np.float32) @ vector
-        return [left[at]["id"] for at in np.argsort(-cosines, kind="stable")[:count]]
+        ranked = [left[at]["id"] for at in np.argsort(-cosines, kind="stable")]
+        if len(left) == MOST:  # there may be more, and nearer ones among those that were found
+            ranked = list(dict.fromkeys([*found, *ranked]))
+        return ranked[:count]
 
     def _search(self, field: str, asked: str | np.ndarray, count: int, selection: Selection) -> list[int]:
         fields = rows.PASSAGE if count <= _CARRIED else ("id",)
