@@ -17,6 +17,7 @@ from pincite.evaluation.sets import at
 from pincite.reading_list import Entry, ReadingList
 from pincite.search import Searcher
 from pincite.storage import IndexFolder, IndexReader, Recipe
+from pincite.storage.catalog import peek
 from pincite.storage.generation import generation_numbers
 from pincite.sync import sync
 from tests.torture import oracle
@@ -200,13 +201,14 @@ def damaged(r: Round) -> None:
 
 
 def catalog_damaged(r: Round) -> None:
-    """The same in the catalog alone, and often where a title, a name or a heading stands."""
+    """The same in the catalog alone, often where a title, a name, a heading or what the index says of itself stands."""
     held = r.library.held()
     file = r.settings.index / "catalog.sqlite"
     data = bytearray(file.read_bytes())
     document = r.rng.choice([held[source].document for source in sorted(held)])
     headings = [section.heading[-1] for section in document.sections if section.heading]
-    word = r.rng.choice([document.source, document.title, document.sha256, *headings[:1]]).encode()
+    said = peek(r.settings.index, r.rng.choice(("live_bytes", "next_passage", "manifest", "recipe", "corpus")))
+    word = r.rng.choice([document.source, document.title, document.sha256, *headings[:1], said]).encode()
     places = [found.start() for found in re.finditer(re.escape(word), data)] if word else []
     if places and r.rng.random() < 0.6:
         data[r.rng.choice(places) + r.rng.randrange(len(word))] ^= 1 << r.rng.randrange(8)
