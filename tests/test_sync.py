@@ -1070,6 +1070,9 @@ def test_an_index_among_the_documents_is_none_of_them(settings: Settings, watche
     )
     assert preview(within).is_empty()
     assert examine(within).problems == []
+    with pytest.raises(CorpusError, match=r"cannot hold both documents and index: name another folder with --index$"):
+        sync(settings.model_copy(update={"index": settings.corpus}), embedder=watched)
+    assert not (settings.corpus / "writer.lock").exists()
 
 
 def test_a_preview_says_what_a_sync_would_do_and_writes_nothing(settings: Settings, watched: Watched) -> None:

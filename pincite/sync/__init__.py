@@ -202,7 +202,10 @@ def _corpus_folder(settings: Settings) -> Path:
         if not settings.corpus.is_dir():
             what = "not a folder" if settings.corpus.exists() else "no such folder"
             raise CorpusError(f"{settings.corpus}: {what}: name the folder that holds your documents")
-        return settings.corpus.resolve()
+        corpus = settings.corpus.resolve()
+        if corpus == settings.index.resolve():
+            raise CorpusError(f"{corpus}: cannot hold both documents and index: name another folder with --index")
+        return corpus
     except OSError as error:
         raise CorpusError(f"{settings.corpus}: cannot be opened ({error.strerror}): mend its permissions") from error
 
