@@ -16,7 +16,8 @@ def flush(path: Path) -> None:
 
 def flush_open(descriptor: int) -> None:
     """The same of a file that is open."""
-    if hasattr(fcntl, "F_FULLFSYNC"):  # macOS, where fsync leaves what was written in the drive's own memory
-        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)
-    else:
+    try:
+        # macOS, where fsync leaves what was written in the drive's own memory. Elsewhere nothing has that name.
+        fcntl.fcntl(descriptor, fcntl.F_FULLFSYNC)  # type: ignore[attr-defined, unused-ignore]
+    except (AttributeError, OSError):  # not every file system knows it
         os.fsync(descriptor)

@@ -23,7 +23,7 @@ from pincite.passages import Counted
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, NewDocument, NewPassage, create
-from pincite.storage.catalog import _digest
+from pincite.storage.catalog import _digest, drop_aside, exists, peek, put_back, set_aside
 from pincite.storage.lexical import LexicalIndex
 from pincite.storage.lexical import terms as lexical_terms
 from pincite.storage.terms import numbered
@@ -477,6 +477,37 @@ def test_a_changed_document_is_noticed_before_it_is_opened(zebras: Settings, tmp
         with pytest.raises(IndexDamaged, match=r"what is known of 2\.md is damaged: run python ingest\.py --rebuild$"):
             catalog.document("2.md")
         assert catalog.document("3.md") is not None
+
+
+def test_a_catalog_that_was_set_aside_comes_back_unless_another_was_made(folder: Path) -> None:
+    def set_aside_again() -> None:
+        set_aside(folder)
+        assert not exists(folder)
+
+    with Catalog(folder, writable=True) as catalog:
+        put(catalog, new("a.md"))
+        with pytest.raises(IndexBusy, match="in use by another process"):
+            set_aside(folder)  # whoever has it open would not see what becomes of it
+    set_aside_again()
+    put_back(folder)
+    with Catalog(folder, writable=True) as catalog:
+        assert list(catalog.files()) == ["a.md"]
+    set_aside_again()
+    create(folder, folder)  # a run that died before it committed anything
+    put_back(folder)
+    with Catalog(folder) as catalog:
+        assert list(catalog.files()) == ["a.md"]
+    set_aside_again()
+    create(folder, folder)
+    with Catalog(folder, writable=True) as catalog, catalog.writing():
+        catalog.set_meta("generation", "7")
+    put_back(folder)
+    assert peek(folder, "generation") == "7"
+    (folder / "catalog.sqlite").write_bytes(b"damaged")  # perhaps it was committed, and is not overwritten
+    put_back(folder)
+    assert (folder / "catalog.sqlite").read_bytes() == b"damaged"
+    drop_aside(folder)
+    assert list(folder.glob("*.before")) == []
 
 
 def test_a_catalog_that_another_process_keeps_locked_is_told_as_busy(folder: Path) -> None:

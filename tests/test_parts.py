@@ -327,6 +327,11 @@ def test_recall_is_that_of_all_parts_together_and_measured_when_one_gets_codes(
     assert made.layout.shortlist > first.shortlist
     assert dense.RECALL <= made.layout.recall < 1
     assert made.layout.recall == pytest.approx(measured(made), abs=1e-6)
+    second = made.layout
+    made.sync(list(range(10, 300)), 5)  # a part is written anew, and what has codes is no more than it was
+    assert made.layout.parts[0].files != second.parts[0].files
+    assert (made.layout.shortlist, made.layout.recall) == (second.shortlist, second.recall)
+    assert made.layout.measured == sum(one.passages for one in second.parts if len(one.files) > 1)
 
 
 def test_a_file_that_the_system_did_not_take_whole_is_noticed_when_it_is_written(

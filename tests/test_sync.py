@@ -744,18 +744,34 @@ def test_no_room_for_a_derived_file_is_not_taken_for_damage(
     assert sync(settings, embedder=watched).documents == 4
 
 
-def test_a_damaged_passage_does_not_hold_up_a_file_that_was_moved(settings: Settings, watched: Watched) -> None:
+@pytest.mark.parametrize("text", ["text", "CAST(x'ff' AS TEXT)"], ids=["sound text", "no text"])
+def test_a_damaged_passage_does_not_hold_up_a_file_that_was_moved(
+    settings: Settings, watched: Watched, text: str
+) -> None:
     write(settings.corpus, notes(3))
     sync(settings, embedder=watched)
     with closing(sqlite3.connect(settings.index / "catalog.sqlite")) as catalog, catalog:
         catalog.execute("UPDATE passages SET heading = '[' WHERE document = (SELECT min(id) FROM documents)")
+        catalog.execute(f"UPDATE documents SET text = {text} WHERE source = '00.md'")
     (settings.corpus / "00.md").rename(settings.corpus / "moved.md")
     assert sync(settings, embedder=watched).difference.moved == [("00.md", "moved.md")]
-    with pytest.raises(IndexDamaged, match=r"moved\.md, characters 0–"):  # what is damaged is still told
+    with pytest.raises(IndexDamaged, match=r"moved\.md, characters 0–|UTF-8"):  # what is damaged is still told
         examine(settings)
     (settings.corpus / "moved.md").rename(settings.corpus / "again.md")
     assert sync(settings, rebuild=True, embedder=watched).documents == 3
     assert examine(settings).problems == []
+
+
+def test_a_counter_that_is_damaged_does_not_keep_a_question_from_mending_the_rest(
+    settings: Settings, watched: Watched
+) -> None:
+    write(settings.corpus, notes(5))
+    sync(settings, embedder=watched)
+    before = answers(settings, watched)
+    with Catalog(settings.index, writable=True) as catalog, catalog.writing():
+        catalog.set_meta("next_passage", "2")
+    next((IndexFolder(settings.index).generation(1) / "dense").glob("*.faiss")).unlink()
+    assert answers(settings, watched) == before
 
 
 def test_what_comes_back_before_compaction_is_not_embedded_again(settings: Settings, watched: Watched) -> None:

@@ -282,27 +282,28 @@ def exists(folder: Path) -> bool:
 
 
 def set_aside(folder: Path) -> None:
-    """Make room for a catalog of this format, until `put_back` or `drop_aside`. Raises `IndexBusy`, `StorageError`."""
+    """Make room for a catalog of this format, until `put_back` or `drop_aside`.
+
+    Raises `IndexBusy` where anybody has it open, for they would not see what becomes of it, and `StorageError`.
+    """
     path = folder / FILE
     try:
         with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            # What is only in its log would be lost with its name.
-            is_busy, *_ = connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+            connection.execute("PRAGMA journal_mode = DELETE")  # for whoever is alone with it: nothing is in a log then
     except sqlite3.DatabaseError as error:
-        raise StorageError(f"{path}: {error}: see to the disk's room and the file's permissions") from error
-    if is_busy:
-        raise IndexBusy(f"{path}: in use by another process: wait until it is done")
-    _drop_logs(folder)
+        raise _complaint(path, error) from error
     path.replace(folder / _ASIDE)
     flush(folder)
 
 
 def put_back(folder: Path) -> None:
     """Have the catalog that was set aside in its place again, if what was made since came to nothing."""
-    if (folder / _ASIDE).exists() and peek(folder, "generation") in ("", "0"):
+    if (folder / _ASIDE).exists() and (not exists(folder) or peek(folder, "generation") == "0"):
         _drop_logs(folder)
         (folder / _ASIDE).replace(folder / FILE)
         flush(folder)
+        with suppress(sqlite3.DatabaseError), closing(sqlite3.connect(folder / FILE)) as connection:
+            connection.execute("PRAGMA journal_mode = WAL")
 
 
 def drop_aside(folder: Path) -> None:
@@ -380,18 +381,7 @@ class Catalog:
         try:
             yield
         except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-            raise self._complaint(error) from error
-
-    def _complaint(self, error: Exception) -> StorageError:
-        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what narrows it down
-        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
-            return IndexBusy(f"{self.path}: in use by another process ({error}): wait until it is done")
-        if code in _NOT_GIVEN:
-            return StorageError(f"{self.path}: {error}: see to the disk's room and the file's permissions")
-        return CatalogDamaged(
-            f"{self.path}: damaged ({str(error).splitlines()[0]}): restore it from a copy, or move the index folder"
-            " away and run python ingest.py"
-        )
+            raise _complaint(self.path, error) from error
 
     def is_in_place(self) -> bool:
         """Whether the file is still the one that was opened: an index may be moved away and another made."""
@@ -407,7 +397,7 @@ class Catalog:
     def __exit__(self, _type: object, error: object, _traceback: object) -> None:
         self.close()
         if isinstance(error, (sqlite3.DatabaseError, UnicodeDecodeError)):
-            raise self._complaint(error) from error
+            raise _complaint(self.path, error) from error
 
     @contextmanager
     def reading(self) -> Iterator[None]:
@@ -635,9 +625,10 @@ class Catalog:
         """Within `writing`. Where the document or a passage is damaged already, its hash goes on saying so."""
         rows = self._rows(_PASSAGE_KINDS, _SELECT_PASSAGE + " WHERE d.source = ?", old)
         sound = [stored for row in rows if (stored := _sound(row))]
-        shown, _, digest = self._shown(old) or ((), "", b"")
-        if _digest_of(shown) == digest:
-            digest = _digest_of((new.source, *shown[1:]))
+        digest = b""
+        with suppress(sqlite3.DatabaseError):  # of what cannot even be read
+            if (found := self._shown(old)) and _digest_of(found[0]) == found[-1]:
+                digest = _digest_of((new.source, *found[0][1:]))
         self._connection.execute(
             "UPDATE documents SET source = ?, size = ?, modified = ?, looked = ?, digest = ? WHERE source = ?",
             (new.source, new.size, new.modified, new.looked, digest, old),
@@ -709,6 +700,11 @@ class Catalog:
     def keys(self) -> Iterator[tuple[int, bytes]]:
         """Every passage's id and the key of its vector record, in order of id."""
         return ((id_, key) for id_, key in self._rows("ib", "SELECT id, key FROM passages ORDER BY id"))
+
+    def last_id(self) -> int:
+        """The highest id of a passage; 0 where there is none."""
+        row = self._one("i", "SELECT coalesce(max(id), 0) FROM passages")
+        return row[0] if row else 0
 
     def ids_after(self, id_: int) -> np.ndarray:
         """Ids of the passages that came after this one, int64, rising."""
@@ -849,6 +845,18 @@ class Catalog:
             if not all(map(isinstance, row, types)):
                 raise sqlite3.DatabaseError("a value is not of its column's kind")
             yield row
+
+
+def _complaint(path: Path, error: Exception) -> StorageError:
+    code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # without what narrows it down
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return IndexBusy(f"{path}: in use by another process ({error}): wait until it is done")
+    if code in _NOT_GIVEN:
+        return StorageError(f"{path}: {error}: see to the disk's room and the file's permissions")
+    return CatalogDamaged(
+        f"{path}: damaged ({str(error).splitlines()[0]}): restore it from a copy, or move the index folder"
+        " away and run python ingest.py"
+    )
 
 
 _AMONG = "(NOT ? OR source IN (SELECT value FROM json_each(?)))"

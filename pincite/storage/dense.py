@@ -67,7 +67,9 @@ class Layout(BaseModel):
     shortlist: int = _SHORTLIST
     """How many of the nearest by their codes, of all parts that have them together, are looked at."""
     recall: float = 1.0
-    """Share of the true ten best that is then found, measured when a part with codes was last made."""
+    """Share of the true ten best that is then found, as it was measured last."""
+    measured: int = 0
+    """Of how many passages that have codes that was."""
 
     @property
     def passages(self) -> int:
@@ -80,11 +82,18 @@ class Layout(BaseModel):
         return {name for part in self.parts for name in part.files}
 
 
-def build(folder: Path, before: tuple[Path, Layout] | None, gone: np.ndarray, new: np.ndarray, read: Read) -> Layout:
+def build(
+    folder: Path,
+    before: tuple[Path, Layout] | None,
+    gone: np.ndarray,
+    new: np.ndarray,
+    read: Read,
+    go_on: Callable[[], None] = lambda: None,
+) -> Layout:
     """Write into `folder` what changes: `gone` and `new` are ids, int64, rising.
 
     What stays of the folder and the layout `before` is linked. Without `before`, `new` are all passages. `read` gives
-    the vectors of any living passage.
+    the vectors of any living passage. `go_on` is called now and then, and may raise to stop it.
     """
     folder.mkdir(exist_ok=True)
     source, layout = before or (folder, Layout())
@@ -104,7 +113,8 @@ def build(folder: Path, before: tuple[Path, Layout] | None, gone: np.ndarray, ne
     link(source, folder, layout.files)
     for part in made:  # FAISS says nothing where the system did not take all of a file that is closed
         _OpenPart(folder, part)
-    return _measured(folder, layout) if any(len(part.files) > 1 for part in made) else layout
+    coded = sum(part.passages for part in parts if len(part.files) > 1)
+    return _measured(folder, layout, coded, go_on) if coded > (1 + CHANGED) * layout.measured else layout
 
 
 def _write_part(folder: Path, ids: np.ndarray, read: Read) -> IndexPart:
@@ -142,19 +152,21 @@ def _learn(sample: np.ndarray) -> Any | None:
     return codes
 
 
-def _measured(folder: Path, layout: Layout) -> Layout:
+def _measured(folder: Path, layout: Layout, coded: int, go_on: Callable[[], None]) -> Layout:
     """With a shortlist on which the nearest stand, and the recall that was measured."""
     index = DenseIndex(folder, layout)
     questions = index.means(np.random.default_rng(0).integers(0, index.held, (_ASKED, 3)))
-    wanted = index.best(questions, 10)
+    wanted = index.best(questions, 10, go_on)
     while True:
-        index = DenseIndex(folder, layout)
-        found = np.stack([index.nearest(question, 10)[0] for question in questions])
+        found = []
+        for question in questions:
+            go_on()
+            found.append(index.nearest(question, 10)[0])
         # By cosine, for of two passages that are as near either may be found.
-        recall = float((found >= wanted[:, -1:] - 1e-5).mean())
+        recall = float((np.stack(found) >= wanted[:, -1:] - 1e-5).mean())
         if recall >= RECALL:
-            return layout.model_copy(update={"recall": recall})
-        layout = layout.model_copy(update={"shortlist": layout.shortlist + layout.shortlist // 2 + 1})
+            return layout.model_copy(update={"shortlist": index.shortlist, "recall": recall, "measured": coded})
+        index.shortlist += index.shortlist // 2 + 1
 
 
 def _ids_within(
@@ -251,6 +263,7 @@ class DenseIndex:
         """Raises `DerivedDamaged` for a file that FAISS cannot read, or that is not what the layout says."""
         self._folder = folder
         self._layout = layout
+        self.shortlist = layout.shortlist
         with noticing_damage(folder):
             self._parts = [_OpenPart(folder, part) for part in layout.parts]
             self._dead = _dead(folder, layout)
@@ -288,11 +301,12 @@ class DenseIndex:
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         return means
 
-    def best(self, questions: np.ndarray, count: int) -> np.ndarray:
+    def best(self, questions: np.ndarray, count: int, go_on: Callable[[], None]) -> np.ndarray:
         """The cosines of the `count` nearest to each, the highest first, by looking at every vector."""
         best = np.full((len(questions), 0), -1.0, dtype=np.float32)
-        for part in self._parts:
-            for cosines in part.cosines(questions, self._dead):
+        for part, held in zip(self._parts, self._layout.parts, strict=True):
+            for cosines in part.cosines(questions, _within(self._dead, held)):
+                go_on()
                 best = -np.sort(-np.concatenate([best, cosines], axis=1), axis=1)[:, :count]
         return best
 
@@ -313,7 +327,7 @@ class DenseIndex:
         # Both outlive the search, for FAISS takes no copy.
         selector = None if bits is None else faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # by SWIG
         query, are_few = vector[None, :], allowed is not None and len(allowed) <= WHOLE
-        length = self._layout.shortlist + _FOR_EACH * count
+        length = self.shortlist + _FOR_EACH * count
         listed = [] if are_few else [part for part in self._parts if part.is_listed(length)]
         with noticing_damage(self._folder), _one_thread():
             found = [part.nearest(query, count, selector) for part in self._parts if part not in listed]

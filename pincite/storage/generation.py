@@ -389,6 +389,8 @@ class FolderWriter:
                 open_generation(folder)
         except DerivedDamaged as error:  # its files are what was written, so a sync would use them again
             problems.append(f"{error}: {_REBUILD}")
+        except StorageError as error:
+            problems.append(str(error))
         counts = {key: getattr(manifest, key) for key in ("documents", "passages")}
         if counts != self._catalog.counts():
             problems.append(f"{folder}: counts {counts}, the catalog holds {self._catalog.counts()}: {_REBUILD}")
@@ -440,6 +442,7 @@ def build(
                 gone,
                 new,
                 lambda ids: _vectors(catalog, reader, ids),
+                lambda: progress("commit", 0, 0),
             )
         return write_manifest(folder, catalog, number, recipe, vectors, words, known.files if known else {})
     except BaseException as error:

@@ -17,6 +17,7 @@ from pincite import reading
 from pincite.embedding import Embedder
 from pincite.errors import CorpusError, IndexMismatch, IndexMissing, MostRemoved, OtherCorpus
 from pincite.ledger import ledger
+from pincite.reading.ignore import FILE as IGNORE_FILE
 from pincite.settings import Settings
 from pincite.storage import (
     Catalog,
@@ -232,12 +233,12 @@ def _put_back(index: Path) -> Iterator[None]:
 
 
 def _guard_format(index: Path, corpus: Path, allow_removals: bool) -> None:
-    """Refuse to make an index of another format anew where documents would go: of that only the vectors stay."""
+    """Refuse to make an index of another format anew where folders would go: nothing but its vectors stays."""
     found, unlisted = readable(corpus, index)
     if unlisted:
         raise CorpusError(
             f"{corpus / unlisted[0]}: cannot be listed, and what an index of another format holds of it cannot be kept:"
-            " mend its permissions"
+            f" mend its permissions, or name it in {IGNORE_FILE}"
         )
     if not found:
         raise _nothing_to_index(corpus)

@@ -212,7 +212,8 @@ class Run:
     def _unembedded(self, gone: Sequence[str], *, everything: bool) -> dict[bytes, int]:
         """Keys without a sound record, each with the first passage that has it: of what is staged, and with
         `everything` of what stays, too."""
-        is_leaving = np.zeros(self._catalog.number("next_passage"), dtype=bool)
+        last = max(self._catalog.number("next_passage") - 1, self._catalog.last_id())  # should the first be damaged
+        is_leaving = np.zeros(last + 1, dtype=bool)
         if everything:
             is_leaving[self._catalog.passage_ids(gone)] = True
         wanted = chain(self._staged.keys(), self._catalog.keys() if everything else ())
@@ -257,6 +258,8 @@ class Run:
                     placed = [(record.key, writer.append(record)) for record in batch]
                     writer.flush()
                     with self._catalog.writing():
+                        if any(map(self._catalog.location, (key for key, _ in placed))):  # damaged, and perhaps in use
+                            self._catalog.set_meta(_LIVE, "")
                         self._catalog.put_vectors(placed)
                     done += len(batch)
                     self._progress("embed", done, len(keys))
