@@ -329,7 +329,7 @@ def test_recall_is_that_of_all_parts_together_and_measured_when_one_gets_codes(
     assert made.layout.recall == pytest.approx(measured(made), abs=1e-6)
     second = made.layout
     made.sync(list(range(10, 300)), 5)  # a part is written anew, and what has codes is no more than it was
-    assert made.layout.parts[0].files != second.parts[0].files
+    assert (second.parts[0].passages, made.layout.parts[0].passages) == (1500, 1208)
     assert (made.layout.shortlist, made.layout.recall) == (second.shortlist, second.recall)
     assert made.layout.measured == sum(one.passages for one in second.parts if len(one.files) > 1)
 
