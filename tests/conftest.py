@@ -39,6 +39,9 @@ _STILL = """pause => {
 }"""
 """Whether the script has run to its end, all is drawn, and nothing has changed for so many milliseconds."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+_CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
+"""The first draws pages and no windows around them, which take the others a second of a processor for each page."""
+CHROMIUM = next((path for name in _CHROMIUMS if (path := shutil.which(name))), None)
 PORT = 8620 + 100 * WORKER
 """The first that a server of the page tries: two that look for a free one at once may find the same."""
 
@@ -139,12 +142,11 @@ def _address(process: "subprocess.Popen[str]") -> str:
 def browser() -> Iterator["Browser"]:
     """Headless Chromium, started once a file."""
     playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    chromium = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
-    if chromium is None:
+    if CHROMIUM is None:
         pytest.skip("there is no chromium on this machine")
     arguments = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--no-first-run"]
     with playwright.sync_playwright() as engine:
-        running = engine.chromium.launch(executable_path=chromium, args=arguments)
+        running = engine.chromium.launch(executable_path=CHROMIUM, args=arguments)
         yield running
         running.close()
     gc.collect()  # what the engine leaves open is complained of here, and not in whatever test comes next

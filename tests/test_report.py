@@ -1,7 +1,6 @@
 """The report: what it says, that it needs nothing else, and that nothing in it is trusted."""
 
 import re
-import shutil
 import subprocess
 import sys
 from html.parser import HTMLParser
@@ -9,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from conftest import CHROMIUM
 
 from pincite import relevance
 from pincite.embedding import Embedder
@@ -20,7 +20,6 @@ from pincite.sync import sync
 from pincite.types import Place
 
 ROOT = Path(__file__).parents[1]
-CHROMIUM = next((path for name in ("chromium", "chromium-browser") if (path := shutil.which(name))), None)
 NASTY = (
     """<script>alert("1")</script> & 'quotes' "more" <img src=x onerror=alert(2)> </style></svg> {{ 7*7 }} {% raw %}"""
 )
