@@ -104,6 +104,7 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
             "dead": 0,
             "shortlist": 200,
             "recall": 1.0,
+            "measured": 0,
         },
     }
     assert sorted(files) == sorted(

@@ -8,6 +8,7 @@ PACKAGE = ROOT / "pincite"
 HOPS = [
     "types",
     "errors",
+    "durable",
     "filters",
     "background",
     "processors",
