@@ -35,8 +35,8 @@ class IgnoreRules:
         """Folder → whether it is ignored."""
         self.index = ""
         """The path of the index under the corpus; empty where it lies elsewhere."""
-        if index.resolve().is_relative_to(corpus.resolve()):
-            self.index = index.resolve().relative_to(corpus.resolve()).as_posix()
+        if (index := index.resolve()).is_relative_to(corpus := corpus.resolve()):
+            self.index = index.relative_to(corpus).as_posix()
             self._folders[self.index] = True
 
     def is_ignored(self, source: str, is_folder: bool) -> bool:

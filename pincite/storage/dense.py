@@ -109,11 +109,12 @@ def build(
     if len(dead):
         (folder / DEAD).write_bytes(dead.astype("<i8").tobytes())
     parts = tuple(sorted([*kept, *made], key=lambda part: part.first))
-    layout = layout.model_copy(update={"parts": parts, "dead": len(dead)})
+    coded = sum(part.passages for part in parts if len(part.files) > 1)
+    known = {"parts": parts, "dead": len(dead), "measured": min(layout.measured, coded)}
+    layout = layout.model_copy(update=known)
     link(source, folder, layout.files)
     for part in made:  # FAISS says nothing where the system did not take all of a file that is closed
         _OpenPart(folder, part)
-    coded = sum(part.passages for part in parts if len(part.files) > 1)
     return _measured(folder, layout, coded, go_on) if coded > (1 + CHANGED) * layout.measured else layout
 
 

@@ -94,7 +94,7 @@ class Watcher:
             if self.trouble:  # it is back, and nobody saw what happened meanwhile
                 self.trouble = ""
                 self._postpone(self._settled)
-            if _matter(corpus, self._index, (Path(path) for _, path in changed)):
+            if changed and _matter(corpus, self._index, (Path(path) for _, path in changed)):
                 self._postpone(self._settled)
             self._sync_when_due()
             if _identity(self._corpus) != watched:
