@@ -487,7 +487,7 @@ def test_a_catalog_that_was_set_aside_comes_back_unless_another_was_made(folder:
     with Catalog(folder, writable=True) as catalog:
         put(catalog, new("a.md"))
         with pytest.raises(IndexBusy, match="in use by another process"):
-            set_aside(folder)  # whoever has it open would not see what becomes of it
+            set_aside(folder, 0)  # whoever has it open would not see what becomes of it
     set_aside_again()
     put_back(folder)
     with Catalog(folder, writable=True) as catalog:
@@ -508,6 +508,19 @@ def test_a_catalog_that_was_set_aside_comes_back_unless_another_was_made(folder:
     assert (folder / "catalog.sqlite").read_bytes() == b"damaged"
     drop_aside(folder)
     assert list(folder.glob("*.before")) == []
+
+
+def test_whoever_has_a_catalog_open_is_waited_for(folder: Path) -> None:
+    reader = sqlite3.connect(folder / "catalog.sqlite", check_same_thread=False)
+    reader.execute("SELECT * FROM meta").fetchall()
+    with pytest.raises(IndexBusy):
+        set_aside(folder, 0)
+    letting_go = threading.Timer(0.5, reader.close)
+    letting_go.start()
+    set_aside(folder)
+    letting_go.join()
+    assert peek(folder, "format") == ""
+    assert (folder / "catalog.sqlite.before").exists()
 
 
 def test_a_catalog_that_another_process_keeps_locked_is_told_as_busy(folder: Path) -> None:

@@ -7,6 +7,7 @@ import hashlib
 import json
 import sqlite3
 import struct
+import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -30,6 +31,10 @@ from pincite.types import Coverage, Document, Page, Part, Passage, Place, Sectio
 FILE = "catalog.sqlite"
 _ASIDE = f"{FILE}.before"
 """A catalog of another format, while one of this format takes its place."""
+_PATIENCE = 10.0
+"""Seconds to wait for those who have a catalog open that is to be set aside."""
+_LOOK = 0.05
+"""Seconds between two looks at whether they have."""
 FORMAT = 5
 """Version of everything in an index folder. An index of another version is refused."""
 
@@ -281,17 +286,25 @@ def exists(folder: Path) -> bool:
         raise StorageError(f"{folder}: cannot be opened ({error.strerror}): mend its permissions") from error
 
 
-def set_aside(folder: Path) -> None:
+def set_aside(folder: Path, patience: float = _PATIENCE) -> None:
     """Make room for a catalog of this format, until `put_back` or `drop_aside`.
 
-    Raises `IndexBusy` where anybody has it open, for they would not see what becomes of it, and `StorageError`.
+    Raises `IndexBusy` where anybody still has it open after `patience` seconds, for they would not see what becomes
+    of it, and `StorageError`.
     """
     path = folder / FILE
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as connection:
-            connection.execute("PRAGMA journal_mode = DELETE")  # for whoever is alone with it: nothing is in a log then
-    except sqlite3.DatabaseError as error:
-        raise _complaint(path, error) from error
+    end = time.monotonic() + patience
+    while True:
+        try:
+            with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+                connection.execute("PRAGMA journal_mode = DELETE")  # if alone with it: nothing is in a log then
+            break
+        except sqlite3.DatabaseError as error:
+            complaint = _complaint(path, error)
+            # SQLite itself does not wait for this lock. A page that says of which format the index is has it briefly.
+            if not isinstance(complaint, IndexBusy) or time.monotonic() > end:
+                raise complaint from error
+        time.sleep(_LOOK)
     path.replace(folder / _ASIDE)
     flush(folder)
 
