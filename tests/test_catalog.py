@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -521,6 +522,31 @@ def test_whoever_has_a_catalog_open_is_waited_for(folder: Path) -> None:
     letting_go.join()
     assert peek(folder, "format") == ""
     assert (folder / "catalog.sqlite.before").exists()
+
+
+def test_the_log_is_folded_in_though_somebody_is_always_reading(folder: Path) -> None:
+    done = threading.Event()
+
+    def ask() -> None:
+        while not done.is_set():
+            with Catalog(folder) as catalog, catalog.reading():
+                done.wait(0.05)
+
+    log = folder / "catalog.sqlite-wal"
+    reader = threading.Thread(target=ask)
+    reader.start()
+    try:
+        with Catalog(folder, writable=True) as catalog:
+            for number in range(5):
+                put(catalog, new(f"{number}.md", first_id=1 + number))
+                asked = time.monotonic()
+                while not catalog.checkpoint():
+                    time.sleep(0.01)
+                assert time.monotonic() - asked < 5  # SQLite waited ten seconds for the reader's place in the log
+                assert log.stat().st_size == 0
+    finally:
+        done.set()
+        reader.join()
 
 
 def test_a_catalog_that_another_process_keeps_locked_is_told_as_busy(folder: Path) -> None:

@@ -841,9 +841,19 @@ class Catalog:
             found = [row[0] for row in self._connection.execute("PRAGMA integrity_check")]
         return [] if found == ["ok"] else found
 
-    def checkpoint(self) -> None:
-        """Fold the write-ahead log into the catalog, so that deleted text is gone from both."""
-        self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    def checkpoint(self) -> bool:
+        """Fold the write-ahead log into the catalog, so that deleted text is gone from both. Whether it is.
+
+        It waits for nobody: readers of older states are in the way for a while. SQLite itself would wait for their
+        place in the log, which others who read the present state take one after the other.
+        """
+        (patience,) = self._connection.execute("PRAGMA busy_timeout").fetchone()
+        self._connection.execute("PRAGMA busy_timeout = 0")
+        try:
+            is_busy, _, _ = self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        finally:
+            self._connection.execute(f"PRAGMA busy_timeout = {patience}")
+        return not is_busy
 
     def _one(self, kinds: str, statement: str, *values: object) -> tuple[Any, ...] | None:
         return next(self._rows(kinds, statement, *values), None)

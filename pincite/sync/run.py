@@ -113,8 +113,7 @@ class Run:
         """Delete what no reader of the current state needs. Those of older ones are waited for: each holds on for one
         answer."""
         end = time.monotonic() + _PATIENCE
-        self._catalog.checkpoint()
-        while not self._sweep() and time.monotonic() < end:
+        while not (self._catalog.checkpoint() & self._sweep()) and time.monotonic() < end:
             time.sleep(_LOOK)
 
     def _sweep(self) -> bool:
