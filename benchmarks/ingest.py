@@ -12,13 +12,12 @@ back when it needs to; what is no file's stands beside it.
 import argparse
 import json
 import tempfile
-import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import numpy as np
 
-from benchmarks.machine import MostAnonymous, conditions, disk_mib, measured, peak_mib
+from benchmarks.machine import MostAnonymous, Stages, conditions, disk_mib, measured, peak_mib
 from benchmarks.reading import peak as largest_child_mib
 from pincite import embedding, reading
 from pincite.embedding import Embedder, ModelFiles
@@ -50,21 +49,6 @@ class FreeEngine(Engine):
         for batch in batches:
             count = len(batch.tokens)
             yield Forward(batch, self._texts[:count], self._tokens[:count, : max(map(len, batch.tokens))])
-
-
-class Stages:
-    """Seconds by stage, told as a sync tells its progress."""
-
-    def __init__(self) -> None:
-        self.seconds: dict[str, float] = {}
-        self._stage = "open"
-        self._since = time.perf_counter()
-
-    def __call__(self, stage: str, _done: int = 0, _total: int = 0) -> None:
-        """What has passed since the last call belongs to the stage that was told then."""
-        now = time.perf_counter()
-        self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
-        self._stage, self._since = stage, now
 
 
 def make_corpus(source: Path, target: Path, megabytes: float) -> None:

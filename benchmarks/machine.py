@@ -33,6 +33,21 @@ def measured() -> Iterator[Cost]:
     cost.seconds, cost.cpu_seconds = time.perf_counter() - wall, _cpu_seconds() - cpu
 
 
+class Stages:
+    """Seconds by stage, told as a sync tells its progress."""
+
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+        self._stage = "open"
+        self._since = time.perf_counter()
+
+    def __call__(self, stage: str, _done: int = 0, _total: int = 0) -> None:
+        """What has passed since the last call belongs to the stage that was told then."""
+        now = time.perf_counter()
+        self.seconds[self._stage] = self.seconds.get(self._stage, 0.0) + now - self._since
+        self._stage, self._since = stage, now
+
+
 def peak_mib() -> float:
     """Most memory that this process has held."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)

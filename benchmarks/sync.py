@@ -2,7 +2,8 @@
 
     python -m benchmarks.sync FOLDER [--passages 100000] [--a-file 10] [--rounds 3] [--json FILE]
 
-FOLDER gets a corpus and an index of it, and is used again where it holds one of that size. No model makes a large
+FOLDER gets a corpus and an index of it, and is used again where it holds one of that size; one that holds anything else
+is left alone. No model makes a large
 index in reasonable time: its texts are passages of the sample corpus, drawn with replacement, and its vectors are
 those of two of them mixed, with noise. The files, the catalog, the segments and all derived files are real, and
 so are the syncs: reading, model and all. Written bytes are those of new or grown files and of the system's count.
@@ -13,7 +14,6 @@ import argparse
 import hashlib
 import json
 import os
-import shutil
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,8 +21,9 @@ from pathlib import Path
 import numpy as np
 
 from benchmarks.embedding import passages_of
-from benchmarks.machine import anonymous_mib, conditions, disk_mib, measured, peak_mib, written_mib
+from benchmarks.machine import Stages, anonymous_mib, conditions, disk_mib, measured, peak_mib, written_mib
 from pincite import embedding, reading
+from pincite.errors import PinciteError
 from pincite.reading.language import detect
 from pincite.search import Searcher
 from pincite.settings import Settings
@@ -122,11 +123,36 @@ def written(folder: Path) -> dict[tuple[int, int], int]:
     }
 
 
-def timed(work: Callable[[], object]) -> dict[str, float]:
-    """Seconds by the clock and of the processor."""
+def timed(work: Callable[[Stages], object]) -> dict[str, object]:
+    """Seconds by the clock, of the processor, and by the stages that `work` tells."""
+    stages = Stages()
     with measured() as cost:
-        work()
-    return {"seconds": round(cost.seconds, 3), "cpu": round(cost.cpu_seconds, 3)}
+        work(stages)
+        stages("")
+    by_stage = {name: round(seconds, 3) for name, seconds in stages.seconds.items()}
+    return {"seconds": round(cost.seconds, 3), "cpu": round(cost.cpu_seconds, 3), "seconds_by_stage": by_stage}
+
+
+def holds(settings: Settings, passages: int, files: int) -> bool:
+    """Whether the folder has an index of about so many passages and so many files; raises `ValueError` if of others.
+
+    A document that was changed by an earlier run may have a passage more.
+    """
+    folder = settings.index.parent
+    if not folder.exists() or not any(folder.iterdir()):
+        return False
+    if peek(settings.index, "generation") in ("", "0"):
+        raise ValueError(
+            f"{folder}: holds something else, or what a run left that was ended: name another, or delete it"
+        )
+    with Catalog(settings.index) as catalog:
+        counts = catalog.counts()
+    if counts["documents"] != files or not passages <= counts["passages"] < 1.01 * passages:
+        raise ValueError(
+            f"{folder}: holds {counts['passages']:,} passages in {counts['documents']:,} files, and {passages:,} in"
+            f" {files:,} were asked for: name another folder"
+        )
+    return True
 
 
 def main() -> None:
@@ -139,27 +165,35 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     settings = Settings(corpus=arguments.folder / "corpus", index=arguments.folder / "index")
+    files = arguments.passages // arguments.a_file
+    try:
+        is_there = holds(settings, files * arguments.a_file, files)
+    except (ValueError, PinciteError) as error:
+        parser.error(str(error))
     embedder = embedding.open_embedder(embedding.find(settings.model.name))
     report: dict[str, object] = {
         **conditions(("faiss-cpu", "tantivy", "numpy")),
-        "passages": arguments.passages,
-        "files": arguments.passages // arguments.a_file,
+        "passages": files * arguments.a_file,
+        "files": files,
     }
-    if peek(settings.index, "generation") in ("", "0"):  # nothing there, or what a run left that was ended
-        shutil.rmtree(arguments.folder, ignore_errors=True)
-        report["build"] = timed(lambda: build(settings, arguments.passages, arguments.a_file, embedder))
+    if not is_there:
+        settings.corpus.mkdir(parents=True)
+        report["build"] = timed(lambda _: build(settings, arguments.passages, arguments.a_file, embedder))
     index = IndexFolder(settings.index)
     detect("The ferry leaves at nine in the morning and comes back at five.")
-    report["no_change"] = [timed(lambda: sync(settings, embedder=embedder)) for _ in range(arguments.rounds)]
+    report["no_change"] = [
+        timed(lambda stages: sync(settings, progress=stages, embedder=embedder)) for _ in range(arguments.rounds)
+    ]
     searcher = Searcher(settings, embedder)
     changes = []
     for number in range(arguments.rounds):
         path = settings.corpus / "0000" / f"{number:07}.md"
         word = f"xyzzyq{time.time_ns()}q"
 
-        def change(path: Path = path, word: str = word) -> None:
+        def change(stages: Stages, path: Path = path, word: str = word) -> None:
             path.write_text(f"The word of today is {word}.\n\n{path.read_text()}")
-            sync(settings, embedder=embedder)
+            sync(settings, progress=stages, embedder=embedder)
+            stages("answer")
             assert any(word in hit.passage.text for hit in searcher.search(word).hits)
 
         before, output = written(settings.index), written_mib()

@@ -6,12 +6,14 @@ import sys
 from collections import Counter
 from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import ceiling, ingest, load, peers, scale
+from benchmarks import ceiling, compare, ingest, load, peers, scale
+from benchmarks import sync as syncs
 from benchmarks.machine import disk_mib, measured
 from pincite import embedding
 from pincite.settings import Settings
@@ -80,6 +82,61 @@ def test_ingest_is_measured_with_a_model_that_costs_nothing(
     assert {"read", "embed", "commit", "answer"} <= set(result["seconds_by_stage"])
     assert sum(result["seconds_by_stage"].values()) == pytest.approx(result["seconds"], abs=0.5)
     assert result["index_mib"] > 0
+
+
+@pytest.mark.slow
+def test_syncs_are_measured_in_a_folder_of_their_own_and_no_other_is_touched(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def run(folder: str, passages: int) -> dict[str, Any]:
+        options = ["--passages", str(passages), "--a-file", "5", "--rounds", "2", "--json", "result.json"]
+        monkeypatch.setattr(sys, "argv", ["sync", folder, *options])
+        syncs.main()
+        found: dict[str, Any] = json.loads(Path("result.json").read_text())
+        return found
+
+    def refusal(folder: str, passages: int) -> str:
+        with pytest.raises(SystemExit) as refused:
+            run(folder, passages)
+        assert refused.value.code == 2
+        return capsys.readouterr().err
+
+    monkeypatch.syspath_prepend(CORPUS.parent)
+    (tmp_path / "corpus").symlink_to(CORPUS)  # whose passages are drawn
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "letters").mkdir()
+    (tmp_path / "letters" / "one.md").write_text("Dear reader")
+    assert "letters: holds something else" in refusal("letters", 100)
+    assert (tmp_path / "letters" / "one.md").read_text() == "Dear reader"
+
+    first = run("made", 100)
+    assert (first["passages"], first["files"], len(list((tmp_path / "made" / "corpus").rglob("*.md")))) == (100, 20, 20)
+    for entry in (*first["no_change"], *first["one_document"]):
+        assert sum(entry["seconds_by_stage"].values()) == pytest.approx(entry["seconds"], abs=0.05)
+    assert list(first["one_document"][0]["seconds_by_stage"])[-1] == "answer"
+    assert "made: holds 10" in refusal("made", 200)
+    assert "build" not in run("made", 100)
+
+
+def test_two_results_are_compared_number_by_number() -> None:
+    def result(load: float, first: float, *rounds: float) -> dict[str, Any]:
+        sizes = [{"passages": 10, "p50": first}, {"passages": 1000, "p50": 3.0, "stages": {"words": 0.0}}]
+        given = {"machine": "A", "load": [load], "versions": {"numpy": "2.0"}, "passages": 5}
+        return {**given, "sizes": sizes, "no_change": [{"seconds": one, "note": "x"} for one in rounds]}
+
+    before, after = result(0.5, 4.0, 1.0, 9.0, 2.0), result(2.5, 5.0, 3.0, 3.0)
+    after["versions"]["numpy"], after["new"] = "2.1", 7
+    assert [" ".join(line.split()) for line in compare.compared(before, after)] == [
+        "load: 0.5 → 2.5",
+        "versions › numpy: 2.0 → 2.1",
+        "new: not there → 7",
+        "sizes › 10 › passages 10.000 10.000 1.00×",
+        "sizes › 10 › p50 4.000 5.000 1.25×",
+        "sizes › 1000 › passages 1,000.000 1,000.000 1.00×",
+        "sizes › 1000 › p50 3.000 3.000 1.00×",
+        "sizes › 1000 › stages › words 0.000 0.000",
+        "no_change › seconds 2.000 3.000 1.50×",
+    ]
 
 
 @pytest.mark.slow
