@@ -12,7 +12,7 @@ nearest. These are stored in float16, as in the segments, so a cosine that was f
 No file is ever changed: a sync adds a part and writes `dead.ids`, until enough of a part is dead to write it again.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from functools import cached_property, partial
@@ -69,7 +69,7 @@ class Layout(BaseModel):
     recall: float = 1.0
     """Share of the true ten best that is then found, as it was measured last."""
     measured: int = 0
-    """Of how many passages that have codes that was."""
+    """How many passages have the codes that they had then."""
 
     @property
     def passages(self) -> int:
@@ -109,13 +109,19 @@ def build(
     if len(dead):
         (folder / DEAD).write_bytes(dead.astype("<i8").tobytes())
     parts = tuple(sorted([*kept, *made], key=lambda part: part.first))
-    coded = sum(part.passages for part in parts if len(part.files) > 1)
-    known = {"parts": parts, "dead": len(dead), "measured": min(layout.measured, coded)}
+    coded, stayed = _coded(parts), _coded(kept)
+    unmeasured = min(_coded(layout.parts) - layout.measured, stayed)  # any of which may have stayed
+    known = {"parts": parts, "dead": len(dead), "measured": stayed - unmeasured}
     layout = layout.model_copy(update=known)
     link(source, folder, layout.files)
     for part in made:  # FAISS says nothing where the system did not take all of a file that is closed
         _OpenPart(folder, part)
-    return _measured(folder, layout, coded, go_on) if coded > (1 + CHANGED) * layout.measured else layout
+    return _measured(folder, layout, go_on) if coded > (1 + CHANGED) * layout.measured else layout
+
+
+def _coded(parts: Iterable[IndexPart]) -> int:
+    """How many passages have codes."""
+    return sum(part.passages for part in parts if len(part.files) > 1)
 
 
 def _write_part(folder: Path, ids: np.ndarray, read: Read) -> IndexPart:
@@ -153,8 +159,9 @@ def _learn(sample: np.ndarray) -> Any | None:
     return codes
 
 
-def _measured(folder: Path, layout: Layout, coded: int, go_on: Callable[[], None]) -> Layout:
+def _measured(folder: Path, layout: Layout, go_on: Callable[[], None]) -> Layout:
     """With a shortlist on which the nearest stand, and the recall that was measured."""
+    coded = _coded(layout.parts)
     index = DenseIndex(folder, layout)
     questions = index.means(np.random.default_rng(0).integers(0, index.held, (_ASKED, 3)))
     wanted = index.best(questions, 10, go_on)
@@ -165,7 +172,7 @@ def _measured(folder: Path, layout: Layout, coded: int, go_on: Callable[[], None
             found.append(index.nearest(question, 10)[0])
         # By cosine, for of two passages that are as near either may be found.
         recall = float((np.stack(found) >= wanted[:, -1:] - 1e-5).mean())
-        if recall >= RECALL:
+        if recall >= RECALL or index.shortlist >= coded:
             return layout.model_copy(update={"shortlist": index.shortlist, "recall": recall, "measured": coded})
         index.shortlist += index.shortlist // 2 + 1
 
