@@ -35,9 +35,11 @@ _STILL = """pause => {
     }
     const state = document.querySelector('.stApp')?.getAttribute('data-test-script-state');
     const unfinished = document.querySelector('[data-testid=stSkeleton], [data-stale=true]');
-    return state === 'notRunning' && !unfinished && now - window.changed > pause;
+    const listens = window.pinciteKeys && !window.pinciteKeys.signal.aborted;
+    return state === 'notRunning' && !unfinished && listens && now - window.changed > pause;
 }"""
-"""Whether the script has run to its end, all is drawn, and nothing has changed for so many milliseconds."""
+"""Whether the script has run to its end, all is drawn, keys are listened to, and nothing has changed for so many
+milliseconds."""
 WORKER = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
 _CHROMIUMS = ("chromium-headless-shell", "chromium", "chromium-browser")
 """The first draws pages and no windows around them, which take the others a second of a processor for each page."""

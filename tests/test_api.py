@@ -261,7 +261,8 @@ def test_the_examples_of_the_paper_give_what_it_shows(server: Server) -> None:
 
 
 def test_a_sync_can_be_watched_and_is_followed(own: Settings, server: Server) -> None:
-    assert server.get("/v1/index").table["differs"] == {
+    looked = until(lambda: server.get("/v1/index"), lambda table: table["differs"] is not None)
+    assert looked["differs"] == {
         "added": 0,
         "changed": 0,
         "moved": 0,

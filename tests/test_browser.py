@@ -68,6 +68,8 @@ def current(page: "Page", number: int) -> str:
 
 
 def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str, browser_page: "Page") -> None:
+    from playwright.sync_api import expect
+
     page = browser_page
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -77,7 +79,7 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
     page.keyboard.press("Enter")
     page.locator("mark").first.wait_for()
     assert page.locator("mark").first.inner_text() == FEE
-    assert page.url == f"{library}/?q=how+much+is+one+night+for+a+visiting+boat%3F"
+    page.wait_for_url(f"{library}/?q=how+much+is+one+night+for+a+visiting+boat%3F")
 
     settled(page)
     page.keyboard.press("Escape")
@@ -125,7 +127,7 @@ def test_a_question_is_answered_read_opened_and_cited_by_keys_alone(library: str
 
     page.keyboard.press("b")
     page.locator(".pincite-hit").first.wait_for()
-    assert page.get_by_label("Question", exact=True).input_value() == "how much is one night for a visiting boat?"
+    expect(page.get_by_label("Question", exact=True)).to_have_value("how much is one night for a visiting boat?")
     own = (library, library.replace("http", "ws"), "data:", "blob:")
     assert [url for url in asked if not url.startswith(own)] == []
 
@@ -174,7 +176,7 @@ def test_a_pdf_opens_at_its_page_with_the_words_marked_and_is_turned_and_downloa
     settled(page)
     page.keyboard.press("ArrowLeft")
     page.get_by_alt_text("Page 1 of keels.pdf; its text stands below").wait_for()
-    assert "page=1" in page.url
+    page.wait_for_url(lambda url: "page=1" in url)
     with page.expect_download() as begun:
         page.get_by_role("button", name="Original file").click()
     assert begun.value.suggested_filename == "keels.pdf"
@@ -273,6 +275,8 @@ def main_width(page: "Page") -> int:
 
 
 def test_back_leads_where_a_person_was_and_pages_keep_their_width(library: str, browser_page: "Page") -> None:
+    from playwright.sync_api import expect
+
     page = browser_page
     page.goto(f"{library}/?q={ASKED}")
     page.locator("mark").first.wait_for()
@@ -282,7 +286,7 @@ def test_back_leads_where_a_person_was_and_pages_keep_their_width(library: str, 
     settled(page)
     page.go_back()
     page.locator("mark").first.wait_for()
-    assert page.get_by_label("Question", exact=True).input_value() == ASKED
+    expect(page.get_by_label("Question", exact=True)).to_have_value(ASKED)
 
     asked = []
     page.on("request", lambda request: asked.append(request.url))
@@ -331,7 +335,7 @@ def test_a_link_opens_what_it_names_although_a_box_holds_words_that_nobody_sent(
     page.get_by_label("Question", exact=True).fill("something else altogether")
     page.get_by_text("Open in the source").first.click()
     page.locator(".pincite-passage").wait_for()
-    assert page.url.startswith(f"{library}/source?q=how+much+is+one+night")
+    page.wait_for_url(lambda url: url.startswith(f"{library}/source?q=how+much+is+one+night"))
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,15 @@ from hypothesis import strategies as st
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder
-from pincite.errors import IndexBusy, IndexDamaged, IndexMismatch, IndexMissing, PinciteError, StorageError
+from pincite.errors import (
+    CatalogDamaged,
+    IndexBusy,
+    IndexDamaged,
+    IndexMismatch,
+    IndexMissing,
+    PinciteError,
+    StorageError,
+)
 from pincite.passages import Counted
 from pincite.search import Searcher
 from pincite.settings import Settings
@@ -310,6 +318,14 @@ def test_another_format_is_refused_with_both_versions(folder: Path) -> None:
     with pytest.raises(IndexMismatch) as refused:
         Catalog(folder)
     assert str(refused.value) == (f"{folder}: index of format 99, this version reads 5: run python ingest.py --rebuild")
+
+
+@pytest.mark.parametrize("value", ["", "\x35x", "five"])
+def test_a_format_that_is_no_number_is_damage_and_no_format(folder: Path, value: str) -> None:
+    with Catalog(folder, writable=True) as catalog, catalog.writing():
+        catalog.set_meta("format", value)
+    with pytest.raises(CatalogDamaged, match=r"damaged \(format is '.*'\): restore it from a copy, or move the index"):
+        Catalog(folder)
 
 
 def truncated(data: bytes) -> bytes:

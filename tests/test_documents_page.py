@@ -34,6 +34,7 @@ EVIL = "<b>evil :red[no] $x$ [a](javascript:alert(1)) {number}.md"
 def in_its_own_folder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The page reads pincite.toml and the folders beside it."""
     monkeypatch.chdir(settings.corpus.parent)
+    monkeypatch.setattr("pincite.ui.documents_page._PATIENCE", WAIT)  # nobody runs these pages again when it is done
     st.cache_resource.clear()
     st.cache_data.clear()
     yield
@@ -292,6 +293,7 @@ def test_a_watched_folder_says_so_and_is_no_longer_watched_afterwards(indexed: S
     assert resources.watcher is not None
     shared.clear()
     assert not resources.watcher._thread.is_alive()
+    assert resources.job.wait(WAIT)  # it may have begun a sync, in this folder
 
 
 def test_names_of_files_are_shown_as_they_are(indexed: Settings) -> None:

@@ -331,7 +331,7 @@ def test_a_sync_that_is_taken_back_leaves_the_index_as_it_was(settings: Settings
     (settings.corpus / "owl.md").write_text(OWL)
     sync(settings, embedder=embedder)
     for number in range(300):
-        (settings.corpus / f"{number}.md").write_text(f"Owl number {number} hunts at night.")
+        (settings.corpus / f"{number}.md").write_text(f"Owl number {number} hunts at night. " * 4)
 
     async def act(client: Client) -> CallToolResult:
         embedding = anyio.Event()

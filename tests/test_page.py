@@ -40,6 +40,7 @@ st.navigation([page], position="hidden").run()
 def in_its_own_folder(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The page reads pincite.toml and the folders beside it."""
     monkeypatch.chdir(settings.corpus.parent)
+    monkeypatch.setattr("pincite.ui.index_state._PATIENCE", WAIT)  # nobody runs these pages again when it is done
     st.cache_resource.clear()
     st.cache_data.clear()
     yield

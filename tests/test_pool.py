@@ -133,7 +133,7 @@ def test_time_that_the_caller_takes_is_not_the_readers(tmp_path: Path) -> None:
 def test_no_process_is_far_ahead_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pincite.reading.pool._AHEAD", 4)
     sources = write(tmp_path, "0.loop", *(f"{number}.txt" for number in range(1, 9)))
-    with Readers(Sync(reader_seconds=1), 2, POISONED) as readers:
+    with Readers(Sync(reader_seconds=5), 2, POISONED) as readers:  # the other process must have begun by then
         read = [source for source, _ in readers.read(tmp_path, sources)]
     assert read[:4] == ["1.txt", "2.txt", "3.txt", "0.loop"]
     assert sorted(read) == sorted(sources)
@@ -224,7 +224,7 @@ def test_reading_processes_die_with_a_parent_that_is_killed(tmp_path: Path, pois
     assert len(children) == 2
     process.kill()
     process.communicate()
-    assert all(is_gone(child, seconds + 6 if poison == "hold" else 2) for child in children)
+    assert all(is_gone(child, seconds + 6 if poison == "hold" else 30) for child in children)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="lists processes by their parent")

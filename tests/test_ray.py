@@ -210,15 +210,27 @@ def test_a_worker_and_then_a_node_that_are_killed_cost_nothing(
 ) -> None:
     _, second = machines.list_all_nodes()
     third = machines.add_node(num_cpus=1)
+    looked: set[str] = set()
     killed: set[str] = set()
+
+    def busy(node: "Node", task: str) -> int | None:
+        """A worker that is at it, waited for: what is done is told when the tasks are over."""
+        for _ in range(200):
+            if found := workers(node, task):
+                return found[0]
+            time.sleep(0.02)
+        return None
 
     def kill(stage: str, done: int, _total: int) -> None:
         """A worker in each of the stages, and a whole node with what it is at."""
         task = {"read": "_read", "embed": "_embed"}.get(stage, "")
-        if task and done and task not in killed and (busy := workers(second, task)):
-            os.kill(busy[0], signal.SIGKILL)
+        if not task or not done or task in looked:
+            return
+        looked.add(task)
+        if worker := busy(second, task):
+            os.kill(worker, signal.SIGKILL)
             killed.add(task)
-        elif stage == "embed" and done and "a node" not in killed and workers(third, task):
+        if task == "_embed" and busy(third, task):
             machines.remove_node(third, allow_graceful=False)
             killed.add("a node")
 
@@ -349,12 +361,21 @@ def begun(machines: "Cluster | None", settings: Settings, task: str) -> "tuple[s
     command = [*INGEST, str(settings.corpus), "--index", str(settings.index), "--json", "--ray", address]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     for _ in range(600):
-        listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
-        if busy := [int(line.split()[0]) for line in listed.splitlines() if f"ray::MapBatches({task})" in line]:
+        if busy := list(_at(machines, task)):
             return process, busy[0]
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     raise AssertionError(f"nobody came to {task}")
+
+
+def _at(machines: "Cluster | None", task: str) -> Iterator[int]:
+    """Processes at the task: of these machines, or of whatever cluster there is."""
+    if machines:
+        for node in machines.list_all_nodes():
+            yield from workers(node, task)
+        return
+    listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True, check=True).stdout
+    yield from (int(line.split()[0]) for line in listed.splitlines() if f"ray::MapBatches({task})" in line)
 
 
 @pytest.mark.slow

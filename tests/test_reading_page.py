@@ -303,4 +303,4 @@ def test_passages_of_two_questions_are_collected_one_noted_and_the_list_exported
     page.get_by_text("Open in the source").first.click()
     page.locator(".pincite-passage mark").wait_for()
     assert page.locator(".pincite-passage mark").inner_text().startswith("That is why high water")
-    assert "/source?source=tides.md&" in page.url
+    page.wait_for_url(lambda url: "/source?source=tides.md&" in url)

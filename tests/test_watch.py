@@ -149,7 +149,7 @@ def test_a_folder_that_cannot_be_watched_is_tried_again_at_intervals(
         patch.setattr(watch, "watch", refused)
         patch.setattr(watch, "_PATIENCE", 0.5)
         with Watcher(settings, job, SETTLED) as at_work:
-            until(lambda: len(began) == 3)
+            until(lambda: len(began) >= 3)
             assert at_work.trouble == (
                 f"{settings.corpus}: cannot be watched (No space left on device): it is synced when that is mended"
             )

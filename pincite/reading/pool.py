@@ -201,7 +201,7 @@ class _Process:
         if data is None:  # nothing yet
             return False
         with suppress(subprocess.TimeoutExpired):  # a reader may have closed the pipe and live
-            self._process.wait(_TICK)
+            self._process.wait(10 * _TICK)
         return True
 
     def _frame(self) -> bytes | None:

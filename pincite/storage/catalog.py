@@ -379,8 +379,8 @@ class Catalog:
                     self._connection.execute("PRAGMA checkpoint_fullfsync = ON")
                     self._connection.execute("PRAGMA secure_delete = ON")
                 self._connection.create_function("is_titled", 3, is_titled, deterministic=True)
-                found = self.meta("format")
-            if found != str(FORMAT):
+                found = self.number("format")
+            if found != FORMAT:
                 raise IndexMismatch(
                     f"{folder}: index of format {found}, this version reads {FORMAT}: run python ingest.py --rebuild"
                 )

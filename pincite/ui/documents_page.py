@@ -39,13 +39,14 @@ def show(pages: "Pages", resources: Resources) -> None:
     st.set_page_config(layout="wide")  # for the table
     st.title("Documents")
     st.html(markup.block("quiet", markup.home(resources.settings.corpus)))
+    ended = resources.job.ended  # looked at first: what a sync wrote that ends from here on is not shown yet
     generation, manifest = _current(resources)
     state = _state(resources)
     if isinstance(state, IndexState):
         _facts(state)
     resources.look_again(generation, _YOUNG)
     resources.look.wait(_PATIENCE)
-    doing = _doing(resources)
+    doing = (*_doing(resources)[:2], ended)
     busy = resources.job.is_running or resources.look.is_running
     pace = syncing.TICK if busy else 4 * syncing.TICK if resources.watcher else None
     st.fragment(lambda: _sync(resources, state, generation, doing), run_every=pace)()

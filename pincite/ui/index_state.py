@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _YOUNG = 60.0
 """Seconds for which a look at the folder is good enough here."""
 _PATIENCE = 0.1
-"""Seconds that an answer waits for the first look at the folder."""
+"""Seconds that an answer waits for a look at the folder, where nothing is known of it."""
 
 
 def show(pages: "Pages", resources: Resources) -> None:
@@ -26,7 +26,8 @@ def show(pages: "Pages", resources: Resources) -> None:
         st.markdown("### Documents")
         st.html(markup.block("quiet", markup.home(resources.settings.corpus)))
         _look(resources)
-        running, looking = resources.job.is_running, resources.look.ended is None
+        look = resources.look
+        running, looking = resources.job.is_running, look.is_running or look.ended is None
         pace = _pace(resources, is_busy=running or looking)
         st.fragment(lambda: _state(resources, running, looking), run_every=pace)()
         st.page_link(pages.documents, label="All documents", icon=":material/folder_open:")
@@ -67,12 +68,12 @@ def _is_made(resources: Resources) -> bool:
 
 
 def _look(resources: Resources) -> None:
-    """Begin the first look at the folder: one that is over by the time the page is drawn is never waited for."""
-    if resources.look.ended is not None:
-        return
+    """Begin a look at the folder where one is due: one that is over by the time the page is drawn is not waited for."""
     generation = peek(resources.settings.index, "generation")
-    if generation not in ("", "0"):
-        resources.look_again(int(generation), _YOUNG)
+    if generation in ("", "0"):
+        return
+    resources.look_again(int(generation), _YOUNG)
+    if resources.look.found(int(generation)) is None:
         resources.look.wait(_PATIENCE)
 
 
@@ -83,9 +84,9 @@ def _pace(resources: Resources, *, is_busy: bool) -> float | None:
 
 
 def _state(resources: Resources, was_running: bool, was_looking: bool) -> None:
-    job = resources.job
+    job, look = resources.job, resources.look
     # The whole page, for only that sets the pace of what is drawn here.
-    if job.is_running != was_running or (was_looking and resources.look.ended is not None):
+    if job.is_running != was_running or (was_looking and look.ended is not None and not look.is_running):
         st.rerun()
     if job.is_running:
         syncing.progress(job, has_index=exists(resources.settings.index))
@@ -110,8 +111,6 @@ def _summary(resources: Resources, state: IndexState) -> None:
     if state.built is not None:
         st.caption(f"Built {state.built.astimezone():%d %B %Y, %H:%M}")
     resources.look_again(state.generation, _YOUNG)
-    if resources.look.is_running:
-        resources.look.wait(_PATIENCE)
     found = resources.look.found(state.generation)
     if isinstance(found, Difference):
         count = found.count

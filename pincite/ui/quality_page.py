@@ -33,12 +33,13 @@ def show(pages: "Pages", resources: Resources) -> None:
     try:
         state = Measured.now(resources.searcher)
         known = sets.named(resources.settings.judgments)
+        is_running = resources.evaluations.is_running  # asked first: one that ends from here on is not among the kept
         kept, complaints = records.kept(resources.settings.judgments / records.FOLDER)
     except PinciteError as error:
         index_state.trouble(pages, resources, error)
         keys.listen("quality")
         return
-    _evaluate(pages, resources, known)
+    _evaluate(pages, resources, known, is_running)
     for complaint in complaints:
         markup.notice(complaint)
     if kept:
@@ -48,7 +49,7 @@ def show(pages: "Pages", resources: Resources) -> None:
         _worst(pages, shown.evaluation)
         if len(kept) > 1:
             _compare(pages, kept)
-    elif known and not resources.evaluations.is_running:
+    elif known and not is_running:
         st.caption("Not measured yet. Measuring asks every judged question once, and keeps what came out.")
     keys.listen("quality")
 
@@ -56,8 +57,7 @@ def show(pages: "Pages", resources: Resources) -> None:
 # Measuring
 
 
-def _evaluate(pages: "Pages", resources: Resources, known: Mapping[str, JudgementSet]) -> None:
-    is_running = resources.evaluations.is_running
+def _evaluate(pages: "Pages", resources: Resources, known: Mapping[str, JudgementSet], is_running: bool) -> None:
     if not known and not is_running:
         st.info("No judgements yet: the search can be measured once you said of some passages whether they answer.")
         st.page_link(pages.judge, label="Judge some passages", icon=":material/thumbs_up_down:")

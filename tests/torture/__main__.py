@@ -1,9 +1,9 @@
 """Rounds of faults against a small index: `scripts/torture --rounds 500 --seed 1`.
 
 Each round draws a corpus, what happens to it, one or two faults, and the moments at which they strike, from
-the seed and its own number; after each fault an oracle reads the corpus again and compares. What depends on
-how fast a machine is, a moment within a sync, is drawn as a share of it. A round that fails says what differs and
-keeps its folder; `--round N` runs it again alone.
+the seed and its own number; the first rounds strike with each fault once. After each fault an oracle reads the corpus
+again and compares. What depends on how fast a machine is, a moment within a sync, is drawn as a share of it. A round
+that fails says what differs and keeps its folder; `--round N` runs it again alone.
 """
 
 import argparse
@@ -24,7 +24,7 @@ os.environ["TOKENIZERS_PARALLELISM"] = "false"  # its threads would not survive 
 
 from pincite import embedding
 from pincite.storage import generation
-from tests.torture.faults import FAULTS
+from tests.torture.faults import FAULTS, SEVERAL
 from tests.torture.process import Child, Say
 from tests.torture.rounds import Lost, Round
 
@@ -83,14 +83,17 @@ def _work(base: Path, seed: int, number: int, named: str | None) -> Any:
     def work(say: Say) -> str:
         """What was not kept of what is promised; empty if all was."""
         rng = random.Random(f"{seed}/{number}")
-        if hasattr(os, "sched_setaffinity"):  # one reading process at a time: most of the cost is to start them
-            cores = sorted(os.sched_getaffinity(0))
-            os.sched_setaffinity(0, {cores[number % len(cores)]})
         (base / f"{number}").mkdir()
         r = Round(base / f"{number}", rng)
         faults = rng.choices(list(FAULTS), list(FAULTS.values()), k=rng.choice((1, 1, 2)))
+        if number < len(FAULTS):
+            faults[0] = list(FAULTS)[number]
         if named:
             faults = [fault for fault in FAULTS if fault.__name__ == named]
+        if hasattr(os, "sched_setaffinity") and not SEVERAL & {*faults}:
+            # One reading process at a time: most of the cost is to start them.
+            cores = sorted(os.sched_getaffinity(0))
+            os.sched_setaffinity(0, {cores[number % len(cores)]})
         try:
             r.must_sync()
             for fault in faults:

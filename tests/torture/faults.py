@@ -7,7 +7,7 @@ import shutil
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from pincite.errors import PinciteError
@@ -21,7 +21,7 @@ from pincite.storage.catalog import peek
 from pincite.storage.generation import generation_numbers
 from pincite.sync import sync
 from tests.torture import oracle
-from tests.torture.process import Say, give_up_privileges, jump_clock, limit_files
+from tests.torture.process import Child, Say, give_up_privileges, jump_clock, limit_files
 from tests.torture.rounds import Lost, Round
 
 Fault = Callable[[Round], None]
@@ -267,14 +267,14 @@ def readers_and_a_writer(r: Round) -> None:
             sync(r.settings, embedder=r.embedder())
 
     readers = [r.start(reading) for _ in range(4)]
+    first = _heard(readers, 0)
     outcome = r.run(writing)
+    last = _heard(readers, first + 4)
     for reader in readers:
         reader.kill()
     told = [said for reader in readers for said in r.sound(reader.outcome()).said]
     if outcome.refusal:
         raise Lost(f"the writer was refused: {outcome.refusal}")
-    if not told:
-        raise Lost("no reader was answered")
     stamps: dict[int, str] = {}
     for number, words, hits in told:
         if number == "refused":
@@ -283,6 +283,21 @@ def readers_and_a_writer(r: Round) -> None:
             raise Lost(f"an answer of generation {number} holds {words} in {hits} hits")
         if stamps.setdefault(number, words[0]) != words[0]:
             raise Lost(f"generation {number} is of {stamps[number]} and of {words[0]}")
+    if last != first + 4:
+        raise Lost(f"four syncs after generation {first} readers are answered from {last}")
+
+
+def _heard(readers: Sequence[Child], generation: int) -> int:
+    """The generation that all of them have had an answer of, this one at least; 0 if one is at its end, or refused."""
+    heard = [0]
+    while min(heard) < max(generation, 1):
+        if any(reader.is_over(0.01) for reader in readers):
+            return 0
+        last = [reader.said()[-1:] for reader in readers]
+        heard = [0 if not said else said[0][0] for said in last]
+        if "refused" in heard:
+            return 0
+    return max(heard)
 
 
 def two_writers(r: Round) -> None:
@@ -417,7 +432,10 @@ def _judge(r: Round, before: Callable[[], object], count: int, killed: bool = Fa
     said = [one for child in children for one in r.sound(child.outcome()).said]
     r.judged |= {what for kind, what in said if kind == "judged"}
     r.collected |= {what for kind, what in said if kind == "collected"}
-    known = {j.question for j in judgements.read([own] if own.exists() else [])}
+    lines = [j.question for j in judgements.read([own] if own.exists() else [])]
+    known = set(lines)
+    if len(known) < len(lines):
+        raise Lost(f"these were judged once: {[question for question, count in Counter(lines).items() if count > 1]}")
     listed = set(ReadingList(r.settings.reading_list).entries())
     refusals = Counter(what for kind, what in said if kind == "refused")
     if not killed and (known != r.judged or listed != r.collected):
@@ -446,3 +464,5 @@ FAULTS: dict[Fault, int] = {
     judging_on_a_full_disk: 1,
 }
 """How often each is drawn."""
+SEVERAL = {readers_and_a_writer, two_writers, held_generation, judging_killed}
+"""Of processes that are to run at the same time, on as many cores as there are."""

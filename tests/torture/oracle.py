@@ -3,9 +3,13 @@
 import random
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
+from dataclasses import replace
 
 from pincite.doctor import examine
 from pincite.embedding import Embedder
+from pincite.errors import IndexDamaged
+from pincite.passages import stretch
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, IndexFolder, IndexReader, Recipe, SegmentReader, StoredPassage, lexical
@@ -56,7 +60,7 @@ def _coverage(passages: list[StoredPassage], held: Mapping[str, Held]) -> Iterat
         if p.source not in held:
             continue
         document = held[p.source].document
-        if document.text[p.start : p.end] != p.text or p.title != document.title or not stored.is_sound:
+        if not _stands(p, held) or not stored.is_sound:
             yield f"{p.source}, characters {p.start}–{p.end}: is no slice of its document"
         if stored.file_sha256 != document.sha256:
             yield f"{p.source}, characters {p.start}–{p.end}: names another file"
@@ -129,6 +133,8 @@ def wrong_words(answer: Answer, *states: Mapping[str, Held]) -> list[str]:
             f"{hit.citation}: shows what does not stand there: {hit.passage.text[:60]!r}"
             for hit in answer.hits
             if not _stands(hit.passage, held)
+            or hit.sha256 != held[hit.passage.source].sha256
+            or not all(0 <= start < end <= len(hit.passage.text) for start, end in hit.marks)
             or not all(_stands_alike(place, hit.passage.text, held) for place in hit.also)
         ]
         if not worst:
@@ -136,16 +142,29 @@ def wrong_words(answer: Answer, *states: Mapping[str, Held]) -> list[str]:
     return worst
 
 
+def wrong_documents(settings: Settings, *states: Mapping[str, Held]) -> list[str]:
+    """Documents whose page would show what stands in no file of these states. One that is refused shows nothing."""
+
+    def shown(document: Document) -> tuple[object, ...]:
+        d = document
+        return d.source, d.title, d.media_type, d.sha256, d.text, d.sections, d.pages, d.parts, d.tables
+
+    held = {(source, one.sha256): shown(one.document) for state in states for source, one in state.items()}
+    wrong = []
+    with Catalog(settings.index) as catalog, catalog.reading():
+        for source in sorted({source for source, _ in held}):
+            with suppress(IndexDamaged):
+                document = catalog.document(source)
+                if document and held.get((source, document.sha256)) != shown(document):
+                    wrong.append(f"{source}: is shown as what its file does not hold")
+    return wrong
+
+
 def _stands(passage: Passage, held: Mapping[str, Held]) -> bool:
     if passage.source not in held:
         return False
-    document = held[passage.source].document
-    headings = {section.heading for section in document.sections} | {()}
-    return (
-        document.text[passage.start : passage.end] == passage.text
-        and passage.title == document.title
-        and passage.heading in headings
-    )
+    again = stretch(held[passage.source].document, passage.start, passage.end)
+    return replace(again, sentences=passage.sentences, columns=passage.columns) == passage
 
 
 def _stands_alike(place: Place, text: str, held: Mapping[str, Held]) -> bool:

@@ -1,8 +1,10 @@
 """One round: a small corpus and its index, one or two faults, and the oracle after each."""
 
 import random
+import sqlite3
 import time
 from collections.abc import Callable, Mapping
+from contextlib import closing
 from pathlib import Path
 
 from pincite.doctor import examine
@@ -13,7 +15,8 @@ from pincite.reading_list import ReadingList
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import vectors
-from pincite.sync import sync
+from pincite.storage.catalog import FILE, exists
+from pincite.sync import run, sync
 from tests.torture import oracle
 from tests.torture.library import Held, Library
 from tests.torture.process import Child, Outcome, Say, Work, die_at_step
@@ -34,6 +37,7 @@ class Round:
         """Whether the model itself embeds; most faults have nothing to do with it."""
         # Most corpora here would fit into one segment, and what is emptied then is never one among several.
         vectors._FULL = rng.choice([2**28, 100_000, 30_000])
+        run._BATCH = rng.choice([256, 16, 4])  # and all of them would be embedded before the first is kept
         self.library = Library(folder / "corpus", rng)
         self.settings = Settings(
             corpus=folder / "corpus",
@@ -89,12 +93,27 @@ class Round:
         return work
 
     def must_sync(self, **options: bool) -> None:
+        kept = self._keys("vectors")
         started = time.monotonic()
         outcome = self.run(self.syncing(**options))
         if not outcome.is_done:
             raise Lost(f"a sync without a fault was refused: {outcome.refusal or 'killed'}")
         self.seconds = time.monotonic() - started
         self.steps = max(20, outcome.value["steps"])
+        new, embedded = len(self._keys("passages") - kept), outcome.value["embedded"]
+        if embedded != new:
+            raise Lost(f"{embedded} passages were embedded, and {new} had no vectors")
+
+    def _keys(self, table: str) -> set[str]:
+        """Of the vectors that are kept, or of those that the passages need."""
+
+        def work(_say: Say) -> list[str]:
+            if not exists(self.settings.index):
+                return []
+            with closing(sqlite3.connect(self.settings.index / FILE)) as catalog:
+                return [key.hex() for (key,) in catalog.execute(f"SELECT DISTINCT key FROM {table}")]
+
+        return set(self.sound(self.start(work).outcome()).value)
 
     # What must hold
 
@@ -146,11 +165,12 @@ class Round:
         return lines
 
     def answers_from(self, *states: Mapping[str, Held], may_refuse: bool = False) -> None:
-        """Questions are answered word for word from one of these states."""
+        """Questions are answered, and documents shown, word for word from one of these states."""
         question = f"what guards the {self.rng.choice(('heron', 'ferry', 'granite'))} near the lake?"
 
         def work(_say: Say) -> list[str]:
-            return oracle.wrong_words(Searcher(self.settings, self.embedder()).search(question, 60), *states)
+            shown = oracle.wrong_documents(self.settings, *states)
+            return shown or oracle.wrong_words(Searcher(self.settings, self.embedder()).search(question, 60), *states)
 
         outcome = self.run(work)
         if outcome.value:
