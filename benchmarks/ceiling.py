@@ -1,4 +1,4 @@
-"""How near embedding comes to the processor's own rate of matrix products.
+"""How near embedding comes to the processor's own rate of matrix products, or to the GPU's.
 
     python -m benchmarks.ceiling [FOLDER_OF_DOCUMENTS] [--passages 512] [--rounds 5] [--precision int8] [--json FILE]
 
@@ -6,8 +6,9 @@ The work is 2 × the multiply-adds of the model's matrix products on unpadded to
 that of embedding passages, tokenising and token codes included. The ceiling is the best rate of oneDNN (called by
 PyTorch) and OpenVINO in products of the model's shapes alone, on all cores, in the same run and in the numbers that
 the model is run in (bfloat16 where the processor has it): for oneDNN and for OpenVINO that of the best of several
-numbers of rows. All take turns, and medians are compared. On a busy machine the share by processor time says more than
-the one by wall time, for it leaves out the time that others had.
+numbers of rows. Where there is a GPU with CUDA, it embeds, and the ceiling is PyTorch's products on it in half
+precision. All take turns, and medians are compared. On a busy machine the share by processor time says more than the
+one by wall time, for it leaves out the time that others had; of a GPU it says nothing.
 """
 
 import argparse
@@ -26,6 +27,7 @@ from benchmarks.machine import conditions, measured
 from pincite import embedding
 from pincite.embedding import Embedder, ModelFiles, quantisation
 from pincite.embedding.openvino import floating_point
+from pincite.embedding.pytorch import PyTorchEngine
 from pincite.processors import cores
 from pincite.settings import Settings
 from pincite.types import Passage
@@ -33,8 +35,11 @@ from pincite.types import Passage
 Precision = Literal["auto", "int8"]
 ROWS = (256, 1024, 4096)
 """Tokens a product; a batch of 8 passages has up to 1,024."""
+ROWS_ON_GPU = (1024, 8192, 65_536)
+"""There a batch has 256 passages."""
 _WORK = 20e9
 """Operations a turn of a ceiling, at least."""
+_WORK_ON_GPU = 5e12
 
 
 def shapes(files: ModelFiles) -> list[tuple[int, int]]:
@@ -53,17 +58,23 @@ def operations(files: ModelFiles, lengths: Sequence[int]) -> float:
     return 2.0 * layers * sum(length * by_weights + 2 * length * length * hidden for length in lengths)
 
 
-def onednn(files: ModelFiles, rows: int, precision: Precision) -> tuple[Callable[[], None], float]:
-    """One turn of products by PyTorch's oneDNN, and its operations."""
+def pytorch_products(
+    files: ModelFiles, rows: int, precision: Precision, device: str = "cpu"
+) -> tuple[Callable[[], None], float]:
+    """One turn of products by PyTorch, which has oneDNN on a processor and cuBLAS on a GPU make them, and its
+    operations."""
     import openvino
     import torch
 
     torch.set_num_threads(cores())
     once = 2.0 * rows * sum(inputs * outputs for inputs, outputs in shapes(files))
-    turns = max(1, round(_WORK / once))
-    if precision == "int8":
+    turns = max(1, round((_WORK if device == "cpu" else _WORK_ON_GPU) / once))
+    if device != "cpu":
+        pairs = [(torch.rand(rows, n).to(device).half(), torch.rand(n, m).to(device).half()) for n, m in shapes(files)]
+        multiply: Callable[..., Any] = torch.matmul
+    elif precision == "int8":
         pairs = [(torch.ones(rows, n, dtype=torch.int8), torch.ones(n, m, dtype=torch.int8)) for n, m in shapes(files)]
-        multiply: Callable[..., Any] = torch._int_mm
+        multiply = torch._int_mm
     else:
         kind = torch.bfloat16 if floating_point(openvino.Core()) == "bf16" else torch.float32
         pairs = [(torch.rand(rows, n).to(kind), torch.rand(n, m).to(kind)) for n, m in shapes(files)]
@@ -74,6 +85,8 @@ def onednn(files: ModelFiles, rows: int, precision: Precision) -> tuple[Callable
             for _ in range(turns):
                 for a, b in pairs:
                     multiply(a, b)
+        if device != "cpu":
+            torch.cuda.synchronize()
 
     return work, once * turns
 
@@ -141,7 +154,8 @@ def main() -> None:
     import openvino
 
     files = embedding.find(Settings().model.name)
-    embedder = embedding.open_embedder(files, "openvino")
+    embedder = embedding.open_embedder(files, "auto" if arguments.precision == "auto" else "openvino")
+    on_gpu = isinstance(embedder.engine, PyTorchEngine) and embedder.engine.module.device.type == "cuda"
     passages = list(islice(passages_of(arguments.folder, embedder), arguments.passages))
     lengths = [len(tokens) for tokens in embedder.tokenizer.encode([passage.indexed_text for passage in passages])]
     if arguments.precision == "int8":
@@ -149,8 +163,10 @@ def main() -> None:
     contenders: dict[str, tuple[Callable[[], None], float]] = {
         "pincite": (partial(embed, embedder, passages), operations(files, lengths))
     }
-    for rows in ROWS:
-        contenders[f"oneDNN, {rows} rows"] = onednn(files, rows, arguments.precision)
+    for rows in ROWS_ON_GPU if on_gpu else ():
+        contenders[f"cuBLAS, {rows} rows"] = pytorch_products(files, rows, arguments.precision, "cuda")
+    for rows in () if on_gpu else ROWS:
+        contenders[f"oneDNN, {rows} rows"] = pytorch_products(files, rows, arguments.precision)
         contenders[f"OpenVINO, {rows} rows"] = openvino_products(files, rows, arguments.precision)
 
     rates: dict[str, list[tuple[float, float]]] = {name: [] for name in contenders}
@@ -164,9 +180,10 @@ def main() -> None:
 
     median = {name: [statistics.median(column) for column in zip(*found, strict=True)] for name, found in rates.items()}
     best = [max(found[way] for name, found in median.items() if name != "pincite") for way in (0, 1)]
+    precision = arguments.precision if arguments.precision == "int8" else floating_point(openvino.Core())
     result = {
         **conditions(("openvino", "torch", "numpy")),
-        "precision": arguments.precision if arguments.precision == "int8" else floating_point(openvino.Core()),
+        "precision": "f16 on a GPU" if on_gpu else precision,
         "passages": len(passages),
         "tokens": sum(lengths),
         "rounds": arguments.rounds,

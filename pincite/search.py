@@ -71,8 +71,9 @@ class Searcher:
         that are damaged are built again first. Raises `QuestionError`, `IndexMissing`, `IndexMismatch`, `IndexDamaged`.
 
         `told` hears of each stage as it ends. While the model reads the question: `opening` the index, `words` that
-        find candidates, their `passages` and `records`; then what is left of `embedding` and the look for the nearest,
-        `vectors` where more of them are needed, their `features`, `order` and folding, `hits` with their marks.
+        find candidates, their `passages` and `records`; then what is left of `embedding`, the nearest `vectors` (in a
+        large index these are looked for meanwhile, and count as `embedding`), their `features`, `order` and folding,
+        `hits` with their marks.
         """
         started = time.perf_counter()
         query = parse(question) if isinstance(question, str) else question
@@ -130,9 +131,9 @@ class Searcher:
                 embedded = embed()
                 return embedded, pool.nearest(embedded.vector, fetched)
 
-            embedding = self._threads.submit(embed_and_find).result if snapshot.is_large else embed_and_find
+            ahead = self._threads.submit(embed_and_find) if snapshot.is_large else None
             by_words = pool.by_words(fetched)  # while the model reads the question
-            embedded, nearest = embedding()
+            embedded, nearest = ahead.result() if ahead else (embed(), None)
             question = Question.of(query, embedded, pool.statistics)
             told("embedding")
             while True:

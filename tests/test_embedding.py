@@ -17,6 +17,7 @@ from pincite.embedding import Embedder, Embedding, ModelFiles, QueryEmbedding, a
 from pincite.embedding.engine import Batch, Engine, Forward
 from pincite.embedding.openvino import making
 from pincite.embedding.pytorch import PyTorchEngine
+from pincite.embedding.tokens import Tokens
 from pincite.errors import ModelError, QuestionError
 from pincite.passages import cut
 from pincite.reading import read
@@ -286,6 +287,63 @@ def test_large_batches_that_run_one_ahead_give_the_same(tiny: ModelFiles) -> Non
         assert ours.tokens.shape == theirs.tokens.shape
         assert cosines(decoded(ours.tokens), decoded(theirs.tokens)).min() > 0.99
         assert np.array_equal(ours.sentences, theirs.sentences)
+
+
+class Cuda(str):
+    """The processor under the name of a GPU."""
+
+    type = "cuda"
+
+
+def test_half_precision_is_waited_for_batch_by_batch_while_the_next_is_at_work(
+    tiny: ModelFiles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that a GPU gets but the GPU."""
+    import torch
+
+    happened: list[str] = []
+
+    class Event:
+        def __init__(self) -> None:
+            self.number = sum(one.startswith("begun") for one in happened)
+
+        def record(self) -> None:
+            happened.append(f"begun {self.number}")
+
+        def synchronize(self) -> None:
+            happened.append(f"waited for {self.number}")
+
+    there = PyTorchEngine(tiny)
+    model = there.module.half()
+    there.module = type("OnGpu", (), {"device": Cuda("cpu"), "__call__": lambda _, features: model(features)})()
+    there.on_gpu = True
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    tokens = [Tokens(np.array([2, 10 + number, 3]), np.zeros((3, 2), dtype=np.int64)) for number in range(4)]
+    batches = [Batch((number,), (some,)) for number, some in enumerate(tokens)]
+    given = []
+    for number, made in enumerate(there.forward(batches)):
+        happened.append(f"given {number}")
+        given.append(made)
+    assert happened == [
+        *("begun 0", "begun 1", "waited for 0", "given 0", "begun 2", "waited for 1", "given 1", "begun 3"),
+        *("waited for 2", "given 2", "waited for 3", "given 3"),
+    ]
+    for ours, theirs in zip(given, PyTorchEngine(tiny).forward(batches), strict=True):
+        assert ours.texts.dtype == ours.tokens.dtype == np.float32
+        assert ours.texts == pytest.approx(theirs.texts, abs=2e-3)
+        assert ours.tokens == pytest.approx(theirs.tokens, abs=2e-2)
+    assert not np.array_equal(given[0].texts, next(PyTorchEngine(tiny).forward(batches)).texts)
+
+
+@pytest.mark.parametrize(("is_usable", "engine"), [(True, "pytorch"), (False, "openvino")])
+def test_a_gpu_is_used_if_pytorch_can(
+    tiny: ModelFiles, monkeypatch: pytest.MonkeyPatch, is_usable: bool, engine: str
+) -> None:
+    reference = PyTorchEngine(tiny)
+    reference.on_gpu = is_usable
+    monkeypatch.setattr("pincite.embedding.embedder._has_gpu", lambda: True)
+    monkeypatch.setattr("pincite.embedding.embedder._pytorch", lambda _files: reference)
+    assert embedding.open_embedder(tiny, "auto").engine.name == engine
 
 
 def test_the_next_window_is_read_before_the_last_batch_of_this_one_is_back(tiny: ModelFiles) -> None:
