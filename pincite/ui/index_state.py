@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 _YOUNG = 60.0
 """Seconds for which a look at the folder is good enough here."""
 _PATIENCE = 0.1
-"""Seconds that an answer waits for a look at the folder, where nothing is known of it."""
+"""Seconds that a page waits for a look at the folder: of most it is done by then, and nothing is drawn twice."""
 
 
 def show(pages: "Pages", resources: Resources) -> None:
@@ -68,13 +68,12 @@ def _is_made(resources: Resources) -> bool:
 
 
 def _look(resources: Resources) -> None:
-    """Begin a look at the folder where one is due: one that is over by the time the page is drawn is not waited for."""
+    """Begin a look at the folder where one is due. What takes longer than a moment is drawn when it is over."""
     generation = peek(resources.settings.index, "generation")
     if generation in ("", "0"):
         return
     resources.look_again(int(generation), _YOUNG)
-    if resources.look.found(int(generation)) is None:
-        resources.look.wait(_PATIENCE)
+    resources.look.wait(_PATIENCE)
 
 
 def _pace(resources: Resources, *, is_busy: bool) -> float | None:
