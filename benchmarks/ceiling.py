@@ -23,7 +23,7 @@ from typing import Any, Literal
 import numpy as np
 
 from benchmarks.embedding import passages_of
-from benchmarks.machine import conditions, measured
+from benchmarks.machine import conditions, measured, peak_mib
 from pincite import embedding
 from pincite.embedding import Embedder, ModelFiles, quantisation
 from pincite.embedding.openvino import floating_point
@@ -193,6 +193,7 @@ def main() -> None:
             "wall": round(median["pincite"][0] / best[0], 3),
             "cpu": round(median["pincite"][1] / best[1], 3),
         },
+        "peak_memory_mib": round(peak_mib()),  # with the products' own
     }
     print(json.dumps(result, indent=1))
     if arguments.json:

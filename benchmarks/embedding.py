@@ -16,7 +16,7 @@ from pathlib import Path
 import numpy as np
 from sentence_transformers import SentenceTransformer
 
-from benchmarks.machine import conditions
+from benchmarks.machine import conditions, peak_mib
 from pincite import embedding, reading
 from pincite.errors import Unreadable
 from pincite.passages import cut
@@ -88,6 +88,7 @@ def main() -> None:
             "highest": round(max(ratios), 2),
         },
         "cosine": {"lowest": round(float(cosines.min()), 6), "mean": round(float(cosines.mean()), 6)},
+        "peak_memory_mib": round(peak_mib()),  # with both of them
     }
     print(json.dumps(result, indent=1))
     if arguments.json:
