@@ -166,12 +166,8 @@ def _measured(folder: Path, layout: Layout, go_on: Callable[[], None]) -> Layout
     questions = index.means(np.random.default_rng(0).integers(0, index.held, (_ASKED, 3)))
     wanted = index.best(questions, 10, go_on)
     while True:
-        found = []
-        for question in questions:
-            go_on()
-            found.append(index.nearest(question, 10)[0])
         # By cosine, for of two passages that are as near either may be found.
-        recall = float((np.stack(found) >= wanted[:, -1:] - 1e-5).mean())
+        recall = float((index.found(questions, 10, go_on) >= wanted[:, -1:] - 1e-5).mean())
         if recall >= RECALL or index.shortlist >= coded:
             return layout.model_copy(update={"shortlist": index.shortlist, "recall": recall, "measured": coded})
         index.shortlist += index.shortlist // 2 + 1
@@ -312,11 +308,38 @@ class DenseIndex:
     def best(self, questions: np.ndarray, count: int, go_on: Callable[[], None]) -> np.ndarray:
         """The cosines of the `count` nearest to each, the highest first, by looking at every vector."""
         best = np.full((len(questions), 0), -1.0, dtype=np.float32)
-        for part, held in zip(self._parts, self._layout.parts, strict=True):
+        for part, held in zip(self._one_by_one(), self._layout.parts, strict=True):
             for cosines in part.cosines(questions, _within(self._dead, held)):
                 go_on()
-                best = -np.sort(-np.concatenate([best, cosines], axis=1), axis=1)[:, :count]
+                best = _highest([best, cosines], count)
         return best
+
+    def found(self, questions: np.ndarray, count: int, go_on: Callable[[], None]) -> np.ndarray:
+        """The same of those that `nearest` finds."""
+        length = self.shortlist + _FOR_EACH * count
+        bits = self._living
+        selector = None if bits is None else faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # by SWIG
+        listed = [part for part in self._parts if part.is_listed(length)]
+        shortlists = []
+        with _one_thread():
+            for question in questions:
+                go_on()
+                shortlists.append(iter(self._shortlists(listed, question[None, :], length, selector)))
+            best = np.full((len(questions), count), -1.0, dtype=np.float32)
+            for part, alone in zip(self._parts, self._one_by_one(), strict=True):
+                for row, question in enumerate(questions):
+                    if part in listed:
+                        cosines = alone.vectors(next(shortlists[row])).astype(np.float32) @ question
+                    else:
+                        cosines, _ = alone.nearest(question[None, :], count, selector)
+                    best[row] = _highest([best[row], cosines], count)
+        return best
+
+    def _one_by_one(self) -> Iterator[_OpenPart]:
+        """The vectors of each part, opened again for as long as it is their turn: what is mapped and was looked at
+        counts as memory of this process."""
+        for part in self._layout.parts:
+            yield _OpenPart(self._folder, part.model_copy(update={"files": part.files[:1]}))
 
     def search(self, vector: np.ndarray, count: int, allowed: np.ndarray | None = None) -> list[int]:
         """Ids of the passages nearest by cosine, the nearest first; of the `allowed` alone, rising ids.
@@ -348,14 +371,21 @@ class DenseIndex:
     def _listed(
         self, parts: Sequence[_OpenPart], query: np.ndarray, length: int, selector: faiss.IDSelector | None
     ) -> Found:
-        """The shortlist that these parts have together."""
+        ids = self._shortlists(parts, query, length, selector)
+        vectors = np.concatenate([part.vectors(some) for part, some in zip(parts, ids, strict=True)])
+        return vectors.astype(np.float32) @ query[0], np.concatenate(ids)
+
+    def _shortlists(
+        self, parts: Sequence[_OpenPart], query: np.ndarray, length: int, selector: faiss.IDSelector | None
+    ) -> list[np.ndarray]:
+        """What of each part is on the shortlist that they have together, as ids."""
+        if not parts:
+            return []
         each = self._threads.map if self.is_large else map
         shortlists = list(each(lambda part: part.shortlist(query, length, selector), parts))
         scores = np.concatenate([some for some, _ in shortlists])
         lowest = np.partition(scores, -length)[-length] if len(scores) > length else -np.inf
-        ids = [some_ids[some >= lowest] for some, some_ids in shortlists]
-        vectors = np.concatenate([part.vectors(some) for part, some in zip(parts, ids, strict=True)])
-        return vectors.astype(np.float32) @ query[0], np.concatenate(ids)
+        return [ids[some >= lowest] for some, ids in shortlists]
 
     def _bits(self, allowed: np.ndarray | None) -> np.ndarray | None:
         """The bitmap of the passages that may be found; None: all."""
@@ -367,6 +397,11 @@ class DenseIndex:
             bits = bits[:shortest]
             bits &= self._living[:shortest]
         return bits
+
+
+def _highest(some: Sequence[np.ndarray], count: int) -> np.ndarray:
+    """Of each row, the highest first."""
+    return -np.sort(-np.concatenate(some, axis=-1), axis=-1)[..., :count]
 
 
 @contextmanager
