@@ -359,13 +359,25 @@ def begun(machines: "Cluster | None", settings: Settings, task: str) -> "tuple[s
     """The command, and a worker's process that is at the task."""
     address = machines.address if machines else "local"
     command = [*INGEST, str(settings.corpus), "--index", str(settings.index), "--json", "--ray", address]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=_heed_interrupts,
+    )
     for _ in range(600):
         if busy := list(_at(machines, task)):
             return process, busy[0]
         assert process.poll() is None, process.communicate()
         time.sleep(0.1)
     raise AssertionError(f"nobody came to {task}")
+
+
+def _heed_interrupts() -> None:
+    """Tests that a shell runs in the background ignore them, and so do their processes."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def _at(machines: "Cluster | None", task: str) -> Iterator[int]:
@@ -397,11 +409,7 @@ def test_an_end_by_a_signal_ends_the_cluster_and_leaves_the_index_as_it_was(
         (notes.corpus / f"{number:03}.md").write_text(note(number))
     process, _ = begun(None, notes, "_embed")
     process.send_signal(sent)
-    try:
-        output, _ = process.communicate(timeout=25)
-    except subprocess.TimeoutExpired:  # an interrupt that meets a destructor is lost: a person presses again
-        process.send_signal(sent)
-        output, _ = process.communicate(timeout=60)
+    output, _ = process.communicate(timeout=60)
     assert (process.returncode, output) == (status, "")
     with Catalog(notes.index) as catalog:
         assert (catalog.generation, catalog.counts()["documents"]) == (0, 0)
