@@ -307,16 +307,22 @@ def measured(derived: Derived) -> float:
     return float(np.mean(shares))
 
 
+def two_parts_with_codes(folder: Path, patch: pytest.MonkeyPatch) -> tuple[Derived, dense.Layout]:
+    """Of 1,500 passages each, and shortlists as short as recall allows."""
+    on_a_smaller_scale(patch, part=1500)
+    patch.setattr(dense, "_SHORTLIST", 1)
+    patch.setattr(dense, "_FOR_EACH", 1)
+    made = Derived(folder)
+    made.sync([], 3000)
+    assert made.layout is not None
+    return made, made.layout
+
+
 def test_recall_is_that_of_all_parts_together_and_measured_when_one_gets_codes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_a_smaller_scale(monkeypatch, part=1500)
-    monkeypatch.setattr(dense, "_SHORTLIST", 1)
-    monkeypatch.setattr(dense, "_FOR_EACH", 1)
-    made = Derived(tmp_path)
-    made.sync([], 3000)
+    made, first = two_parts_with_codes(tmp_path, monkeypatch)
     assert made.layout is not None
-    first = made.layout
     assert [len(one.files) for one in first.parts] == [2, 2]
     assert dense.RECALL <= first.recall < 1
     assert first.recall == pytest.approx(measured(made), abs=1e-6)
@@ -334,13 +340,8 @@ def test_recall_is_that_of_all_parts_together_and_measured_when_one_gets_codes(
 def test_recall_is_measured_again_when_as_many_others_took_the_place_of_those_it_was_measured_of(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    on_a_smaller_scale(monkeypatch, part=1500)
-    monkeypatch.setattr(dense, "_SHORTLIST", 1)
-    monkeypatch.setattr(dense, "_FOR_EACH", 1)
-    made = Derived(tmp_path)
-    made.sync([], 3000)
+    made, first = two_parts_with_codes(tmp_path, monkeypatch)
     assert made.layout is not None
-    first = made.layout
     made.sync(list(range(1, 100)), 150)  # these are looked at whole
     assert (made.layout.recall, made.layout.measured) == (first.recall, 3000)
     made.sync(list(range(100, 1501)), 1500)  # half of them

@@ -317,8 +317,7 @@ class DenseIndex:
     def found(self, questions: np.ndarray, count: int, go_on: Callable[[], None]) -> np.ndarray:
         """The same of those that `nearest` finds."""
         length = self.shortlist + _FOR_EACH * count
-        bits = self._living
-        selector = None if bits is None else faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # by SWIG
+        selector = _selector(self._living)
         listed = [part for part in self._parts if part.is_listed(length)]
         shortlists = []
         with _one_thread():
@@ -356,7 +355,7 @@ class DenseIndex:
             return np.empty(0, np.float32), np.empty(0, np.int64)
         bits = self._bits(allowed)
         # Both outlive the search, for FAISS takes no copy.
-        selector = None if bits is None else faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # by SWIG
+        selector = _selector(bits)
         query, are_few = vector[None, :], allowed is not None and len(allowed) <= WHOLE
         length = self.shortlist + _FOR_EACH * count
         listed = [] if are_few else [part for part in self._parts if part.is_listed(length)]
@@ -397,6 +396,11 @@ class DenseIndex:
             bits = bits[:shortest]
             bits &= self._living[:shortest]
         return bits
+
+
+def _selector(bits: np.ndarray | None) -> faiss.IDSelector | None:
+    """Of a bitmap, which must outlive it: FAISS takes no copy."""
+    return None if bits is None else faiss.IDSelectorBitmap(bits)  # type: ignore[call-arg, arg-type]  # by SWIG
 
 
 def _highest(some: Sequence[np.ndarray], count: int) -> np.ndarray:
