@@ -1,7 +1,7 @@
 """Pincite beside txtai, Chroma and LanceDB, with the same model, in the same run.
 
     python -m benchmarks.peers FOLDER_OF_COLLECTIONS [--collections NAME…] [--systems NAME…] [--documents N]
-                               [--queries 300] [--environment DIR] [--json FILE]
+                               [--given passages] [--queries 300] [--environment DIR] [--json FILE]
 
 Twice: given the same passages (Pincite's own, context line included), so that every system embeds every token; and
 given whole documents, as their users would, with the share of the tokens that they then never read. The clock runs
@@ -45,6 +45,8 @@ PEERS = {"txtai": "txtai==9.14.0", "chroma": "chromadb==1.5.9", "lancedb": "lanc
 PINCITE = {"pincite": "auto", "pincite int8": "int8"}
 """System → `model.precision`."""
 COLLECTIONS = ("scifact-train", "covidqa-articles", "medquad")
+GIVEN = {"passages": "passages.jsonl", "whole documents": "whole.jsonl"}
+"""What the others index → the file of it."""
 
 
 def environment(folder: Path) -> Path:
@@ -140,15 +142,20 @@ def figures(
 
 
 def compare(
-    collection: Collection, systems: Sequence[str], python: Path, documents: int | None, count: int | None
+    collection: Collection,
+    systems: Sequence[str],
+    ways: Sequence[str],
+    python: Path,
+    documents: int | None,
+    count: int | None,
 ) -> dict[str, Any]:
-    """Every system on one collection, both ways."""
+    """Every system on one collection, the others in each of the ways, which are of `GIVEN`."""
     taken = list(islice(collection.documents(), documents))
     held = {document.source for document in taken}
     queries = [query for query in collection.queries() if any(source in held for source in query.grades)]
     queries = draw(queries, count)
     tokenizer = Tokenizer(embedding.find(Settings().model.name).tokenizer)
-    result: dict[str, Any] = {"documents": len(taken), "queries": len(queries), "passages": {}, "whole documents": {}}
+    result: dict[str, Any] = {"documents": len(taken), "queries": len(queries)} | {given: {} for given in GIVEN}
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_files(taken, folder / "corpus")
@@ -171,15 +178,16 @@ def compare(
         )
         lengths = {"passages": [len(t) for t in tokenizer.encode(texts)]}
         lengths["whole documents"] = [len(t) for t in tokenizer.encode(wholes)]
-        for given, file in (("passages", "passages.jsonl"), ("whole documents", "whole.jsonl")):
+        for given in ways:
             for system in [system for system in systems if system in PEERS]:
-                found = run_peer(python, system, folder / file, queries, folder)
+                found = run_peer(python, system, folder / GIVEN[given], queries, folder)
                 read = sum(min(length, found["limit"]) for length in lengths[given])
                 told = figures(found, len(lengths[given]), read, folder / system, queries)
                 told["tokens_never_read"] = round(1 - read / sum(lengths[given]), 3)
                 result[given][system] = told
                 (folder / system).rename(folder / f"{system}, {given}")
-    fastest = max((result["passages"][s]["items_per_second"] for s in systems if s in PEERS), default=None)
+    peers = [told for system, told in result["passages"].items() if system in PEERS]
+    fastest = max((told["items_per_second"] for told in peers), default=None)
     if fastest:
         ours = [system for system in PINCITE if system in result["passages"]]
         result["times the fastest peer"] = {
@@ -195,6 +203,7 @@ def main() -> None:
     parser.add_argument("--collections", nargs="+", default=COLLECTIONS)
     parser.add_argument("--systems", nargs="+", choices=(*PINCITE, *PEERS), default=(*PINCITE, *PEERS))
     parser.add_argument("--documents", type=int, help="take the first so many of each collection")
+    parser.add_argument("--given", nargs="+", choices=GIVEN, default=list(GIVEN), help="what the others index")
     parser.add_argument("--queries", type=int, default=300, help="draw so many of each collection")
     parser.add_argument("--environment", type=Path, default=cache_folder() / "benchmarks" / "peers")
     parser.add_argument("--json", type=Path)
@@ -207,7 +216,12 @@ def main() -> None:
     }
     for name in arguments.collections:
         result["collections"][name] = compare(
-            Collection(arguments.folder / name), arguments.systems, python, arguments.documents, arguments.queries
+            Collection(arguments.folder / name),
+            arguments.systems,
+            arguments.given,
+            python,
+            arguments.documents,
+            arguments.queries,
         )
         if arguments.json:  # after each, for all of them take hours
             arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -7,6 +7,7 @@ import signal
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from pincite import reading
 from pincite.errors import Unreadable
@@ -99,6 +100,12 @@ def who(data: bytes) -> Content:
     return Content(f"process {os.getpid()}")
 
 
+def touch(data: bytes) -> Content:
+    """Leave a file that says that this one was read."""
+    Path(data.decode()).touch()
+    return Content("touched")
+
+
 class Poison(Reader):
     """Named for the function that reads."""
 
@@ -107,7 +114,7 @@ class Poison(Reader):
         return read(data)
 
 
-POISONS = (loop, hold, eat, crash, leave, fail, stop, shout, fork, orphan, close, half, large, keep, refuse, who)
+POISONS = (loop, hold, eat, crash, leave, fail, stop, shout, fork, orphan, close, half, large, keep, refuse, who, touch)
 reading.READERS.update({f".{name.__name__}": Poison(name.__name__, 1, "text/plain", "") for name in POISONS})
 
 if __name__ == "__main__":

@@ -130,6 +130,30 @@ def test_time_that_the_caller_takes_is_not_the_readers(tmp_path: Path) -> None:
     assert said(iter(read)) == dict.fromkeys(sources, "0123456789" * 2_000_000)
 
 
+def test_a_process_reads_on_while_what_it_said_is_dealt_with(tmp_path: Path) -> None:
+    mark = tmp_path / "mark"
+    (tmp_path / "b.touch").write_text(str(mark), encoding="utf-8")
+    with Readers(LIMITS, 1, POISONED) as readers:
+        outcomes = readers.read(tmp_path, [*write(tmp_path, "a.txt"), "b.touch"])
+        assert next(outcomes)[0] == "a.txt"
+        deadline = time.monotonic() + 10
+        while not mark.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert mark.exists()
+        assert said(outcomes) == {"b.touch": "touched"}
+
+
+def test_processes_tell_the_language_where_they_are_asked_to(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(
+        "Die Fähre fährt täglich um neun Uhr ab und kommt um fünf zurück.", encoding="utf-8"
+    )
+    (tmp_path / "b.txt").write_text("12 13 14", encoding="utf-8")
+    for asked, language in ((True, "de"), (False, "")):
+        with Readers(LIMITS, 1, language=asked) as readers:
+            read = dict(readers.read(tmp_path, ["a.txt", "b.txt"]))
+        assert [d.coverage.language for d in read.values() if isinstance(d, Document)] == [language, ""]
+
+
 def test_no_process_is_far_ahead_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("pincite.reading.pool._AHEAD", 4)
     sources = write(tmp_path, "0.loop", *(f"{number}.txt" for number in range(1, 9)))

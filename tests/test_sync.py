@@ -1587,3 +1587,15 @@ def test_a_folder_that_goes_away_while_it_is_looked_at_is_not_taken_for_empty(
         assert sorted(Path(source).stem for source in catalog.files()) == ["heron", "owl", "swift"]
     away.rename(folder)
     assert sync(settings, embedder=embedder).difference.is_empty()
+
+
+@pytest.mark.parametrize("many", [0, 1000], ids=["reading processes", "this process"])
+def test_every_document_says_its_language_whoever_tells_it(
+    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch, many: int
+) -> None:
+    monkeypatch.setattr(work, "_MANY", many)
+    german = "Die Fähre fährt täglich um neun Uhr ab und kommt um fünf zurück."
+    write(settings.corpus, {"hafen.txt": german, "n.txt": "12 13 14"})
+    sync(settings, embedder=watched)
+    told_of = {source: document.coverage.language for source, document in documents(settings).items()}
+    assert told_of == {"hafen.txt": "de", "n.txt": ""}

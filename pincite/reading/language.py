@@ -1,8 +1,11 @@
 """Which language a text is written in."""
 
 import unicodedata
+from dataclasses import replace
 from functools import cache
 from typing import TYPE_CHECKING
+
+from pincite.types import Document
 
 if TYPE_CHECKING:
     from py3langid.langid import LanguageIdentifier
@@ -14,6 +17,11 @@ _LEAST_SHARE = 0.75
 """Of letters among the characters; below it there are numbers or code rather than sentences."""
 _LEAST_PROBABILITY = 0.8
 _NO_LANGUAGE = "zxx"
+
+
+def with_language(document: Document) -> Document:
+    """A document that says which language it is in."""
+    return replace(document, coverage=replace(document.coverage, language=detect(document.text)))
 
 
 def detect(text: str) -> str:

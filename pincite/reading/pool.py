@@ -51,9 +51,18 @@ _OUTCOME = TypeAdapter(Outcome)
 class Readers:
     """The reading processes. For one thread at a time."""
 
-    def __init__(self, limits: Sync, processes: int | None = None, worker: str = "pincite.reading.worker") -> None:
-        """`processes` is the most there may be; `worker` the module that each runs."""
+    def __init__(
+        self,
+        limits: Sync,
+        processes: int | None = None,
+        worker: str = "pincite.reading.worker",
+        *,
+        language: bool = False,
+    ) -> None:
+        """`processes` is the most there may be; `worker` the module that each runs; `language` has them tell it of each
+        document, which each takes half a second to learn."""
         self._limits = limits
+        self._language = language
         self._most = processes or min(cores(), _MOST)
         self._worker = worker
         self._processes: list[_Process] = []
@@ -73,15 +82,17 @@ class Readers:
         """
         waiting = iter(enumerate(sources))
         upcoming = next(waiting, None)
+        answers: list[tuple[str, Document | Unreadable]] = []
         try:
-            while upcoming is not None or self._busy():
+            while True:
                 while upcoming is not None and self._is_near(upcoming[0]) and (process := self._free()):
-                    process.ask(corpus / upcoming[1], *upcoming)
+                    process.ask(corpus / upcoming[1], *upcoming, language=self._language)
                     upcoming = next(waiting, None)
-                _wait(self._busy())
-                for process in self._busy():
-                    if answer := process.answer():
-                        yield answer
+                yield from answers  # each process reads on while what it said is dealt with
+                if not (busy := self._busy()):
+                    return
+                _wait(busy)
+                answers = [answer for process in busy if (answer := process.answer())]
         finally:  # also where nobody asks for the rest
             self._end(self._busy())
 
@@ -151,12 +162,13 @@ class _Process:
         """Where something can be read when there may be an answer."""
         return self._answers.fileno()
 
-    def ask(self, path: Path, number: int, source: str) -> None:
+    def ask(self, path: Path, number: int, source: str, *, language: bool) -> None:
         """Have a file read, which has this number among all. Its time runs once the process has started."""
         self.number, self.source = number, source
         if self._ready:
             self._deadline = time.monotonic() + self._limits.reader_seconds
-        request = json.dumps({"path": str(path), "source": source, "ocr": self._limits.ocr}).encode()
+        asked = {"path": str(path), "source": source, "ocr": self._limits.ocr, "language": language}
+        request = json.dumps(asked).encode()
         with suppress(BrokenPipeError):  # that it is gone is seen when its answer is looked for
             self._requests.write(LENGTH.pack(len(request)) + request)
 

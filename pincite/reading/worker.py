@@ -2,7 +2,7 @@
 
 `pincite.reading.pool` starts it as `python -m pincite.reading.worker SECONDS MEGABYTES` and speaks to it in
 frames: a length in 8 bytes, then as much JSON. It says `Outcome()` when it is ready; then each request,
-`{"path": …, "source": …, "ocr": …}`, gets one `Outcome`.
+`{"path": …, "source": …, "ocr": …, "language": …}`, gets one `Outcome`.
 """
 
 import contextlib
@@ -21,6 +21,7 @@ from typing import IO, Any
 
 from pincite import reading
 from pincite.errors import Inaccessible, Unreadable
+from pincite.reading.language import with_language
 from pincite.types import Document
 
 LENGTH = struct.Struct(">Q")
@@ -57,6 +58,8 @@ class _Request:
     path: Path
     source: str
     ocr: bool
+    language: bool
+    """Whether the document is to say which it is in."""
 
 
 def serve(seconds: int, megabytes: int, read: Callable[..., Document] = reading.read) -> None:
@@ -116,14 +119,15 @@ def _listen(requests: IO[bytes], files: "queue.SimpleQueue[_Request]") -> None:
     """Pass requests on. When no more can come, end this process and all that readers started."""
     while header := requests.read(LENGTH.size):
         request = json.loads(requests.read(LENGTH.unpack(header)[0]))
-        files.put(_Request(Path(request["path"]), request["source"], request["ocr"]))
+        files.put(_Request(Path(request["path"]), request["source"], request["ocr"], request["language"]))
     os.killpg(0, signal.SIGKILL)
 
 
 def _outcome(request: _Request, read: Callable[..., Document]) -> Outcome:
     """Whatever a reader does with a file costs that file alone."""
     try:
-        return Outcome(document=read(request.path, request.source, ocr=request.ocr))
+        document = read(request.path, request.source, ocr=request.ocr)
+        return Outcome(document=with_language(document) if request.language else document)
     except Unreadable as error:
         return Outcome(refusal=_line(str(error)), is_inaccessible=isinstance(error, Inaccessible))
     except MemoryError:

@@ -40,7 +40,7 @@ from pincite.reading import read_bytes
 from pincite.reading.pool import Readers
 from pincite.settings import Settings, Sync
 from pincite.storage import Record, vectors
-from pincite.sync.work import Cut, Passages, with_language
+from pincite.sync.work import Cut, Passages
 from pincite.types import Document, Passage
 
 if TYPE_CHECKING:
@@ -340,7 +340,7 @@ class _Tools:
         self._task = task
         self._files = embedding.find(task.model)
         self._tokenizer = Tokenizer(self._files.tokenizer)
-        self._readers = Readers(task.limits, 1)
+        self._readers = Readers(task.limits, 1, language=True)
 
     def read(self, source: str, data: Any) -> _Outcome:
         """Read and cut a file of these bytes, by a process of its own and within the limits, as everywhere."""
@@ -350,7 +350,7 @@ class _Tools:
             ((_, outcome),) = self._readers.read(path.parent, [path.name])
         if not isinstance(outcome, Document):
             return _Outcome.refused(source, outcome)
-        document = with_language(replace(outcome, source=source))
+        document = replace(outcome, source=source)
         return _Outcome(source, Cut(document, cut(document, self._tokenizer.count, self._task.tokens)))
 
     @cached_property

@@ -4,7 +4,7 @@ What is made is the same either way, and only the run itself writes.
 """
 
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
@@ -12,7 +12,7 @@ from pincite import embedding
 from pincite.embedding import Embedder
 from pincite.errors import Unreadable
 from pincite.passages import cut
-from pincite.reading.language import detect
+from pincite.reading.language import with_language
 from pincite.reading.pool import Readers
 from pincite.settings import Settings
 from pincite.storage import Catalog, Recipe, Record
@@ -20,6 +20,8 @@ from pincite.sync import precision
 from pincite.types import Document, Passage
 
 _T = TypeVar("_T")
+_MANY = 1000
+"""Files beyond which the reading processes tell languages: each takes longer to learn how than to read many files."""
 Passages = Callable[[], Iterator[Passage]]
 """Passages that can be gone through more than once."""
 
@@ -56,9 +58,13 @@ class Here:
 
     def read(self, corpus: Path, sources: Sequence[str]) -> Generator[tuple[str, Cut | Unreadable], None, None]:
         """What became of each file, in the order of `sources`: while one is cut, others are read."""
-        with Readers(self._settings.sync) as readers:
+        are_many = len(sources) > _MANY
+        with Readers(self._settings.sync, language=are_many) as readers:
             for source, outcome in _in_order(sources, readers.read(corpus, sources)):
-                yield source, self.cut(with_language(outcome)) if isinstance(outcome, Document) else outcome
+                if isinstance(outcome, Document):
+                    yield source, self.cut(outcome if are_many else with_language(outcome))
+                else:
+                    yield source, outcome
 
     def cut(self, document: Document) -> Cut:
         """A document that has been read."""
@@ -87,8 +93,3 @@ def _in_order(sources: Iterable[str], outcomes: Iterable[tuple[str, _T]]) -> Ite
         while expected in early:
             yield expected, early.pop(expected)
             expected = next(waiting, None)
-
-
-def with_language(document: Document) -> Document:
-    """Told here and not where files are read: what tells it takes longer to load than most files to read."""
-    return replace(document, coverage=replace(document.coverage, language=detect(document.text)))
