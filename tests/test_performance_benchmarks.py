@@ -16,6 +16,9 @@ from benchmarks import ceiling, compare, ingest, load, peers, scale
 from benchmarks import sync as syncs
 from benchmarks.machine import disk_mib, measured
 from pincite import embedding
+from pincite.embedding import Embedder
+from pincite.embedding import openvino as openvino_engine
+from pincite.embedding.engine import Batch
 from pincite.settings import Settings
 from pincite.types import Document, Section
 
@@ -31,6 +34,17 @@ def test_the_operations_of_the_model_are_those_of_its_matrices() -> None:
     assert ceiling.operations(FILES, [10, 10]) == 2 * ceiling.operations(FILES, [10])
     # All weights of the encoder once for each token: 21.2 million operations.
     assert ceiling.operations(FILES, [1]) == pytest.approx(21.2e6, rel=0.01)
+
+
+def test_most_of_a_models_time_goes_to_its_matrix_products(embedder: Embedder) -> None:
+    tokens = embedder.tokenizer.encode(["The ferry sails daily, and comes back at five. " * 10] * 8)
+    model = openvino_engine.folder_of(FILES) / "model.xml"
+    shares = ceiling.by_operation(model, [Batch(tuple(range(8)), tuple(tokens))])
+    largest = next(iter(shares))
+    assert largest.startswith("FullyConnected, ")
+    assert 0.3 < shares[largest] < 1
+    assert all(share >= 0.01 for share in shares.values())
+    assert 0.8 < sum(shares.values()) < 1.01
 
 
 def test_work_done_by_the_processor_is_counted() -> None:
