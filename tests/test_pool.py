@@ -144,14 +144,17 @@ def test_a_process_reads_on_while_what_it_said_is_dealt_with(tmp_path: Path) -> 
 
 
 def test_processes_tell_the_language_where_they_are_asked_to(tmp_path: Path) -> None:
-    (tmp_path / "a.txt").write_text(
-        "Die Fähre fährt täglich um neun Uhr ab und kommt um fünf zurück.", encoding="utf-8"
-    )
-    (tmp_path / "b.txt").write_text("12 13 14", encoding="utf-8")
-    for asked, language in ((True, "de"), (False, "")):
-        with Readers(LIMITS, 1, language=asked) as readers:
-            read = dict(readers.read(tmp_path, ["a.txt", "b.txt"]))
-        assert [d.coverage.language for d in read.values() if isinstance(d, Document)] == [language, ""]
+    text = "Die Fähre fährt täglich um neun Uhr ab und kommt um fünf zurück."
+    for name, told in {"a.txt": "12 13 14", "b.txt": text, "c.txt": text}.items():
+        (tmp_path / name).write_text(told, encoding="utf-8")
+    for asked, languages in ((True, ["", "de", "de"]), (False, ["", "", ""])):
+        with Readers(Sync(reader_megabytes=256), 1, tell_language=asked) as readers:
+            outcomes = readers.read(tmp_path, ["a.txt", "b.txt", "c.txt"])
+            read = dict([next(outcomes)])
+            (first,) = readers._processes
+            read.update(outcomes)
+            assert readers._processes == [first]  # languages take nothing of its memory, so it reads all of them
+        assert [d.coverage.language for d in read.values() if isinstance(d, Document)] == languages
 
 
 def test_no_process_is_far_ahead_of_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -57,12 +57,12 @@ class Readers:
         processes: int | None = None,
         worker: str = "pincite.reading.worker",
         *,
-        language: bool = False,
+        tell_language: bool = False,
     ) -> None:
-        """`processes` is the most there may be; `worker` the module that each runs; `language` has them tell it of each
-        document, which each takes half a second to learn."""
+        """`processes` is the most there may be; `worker` the module that each runs. Where they `tell_language`, that of
+        each document, every process first takes half a second to learn how."""
         self._limits = limits
-        self._language = language
+        self._tell_language = tell_language
         self._most = processes or min(cores(), _MOST)
         self._worker = worker
         self._processes: list[_Process] = []
@@ -86,7 +86,7 @@ class Readers:
         try:
             while True:
                 while upcoming is not None and self._is_near(upcoming[0]) and (process := self._free()):
-                    process.ask(corpus / upcoming[1], *upcoming, language=self._language)
+                    process.ask(corpus / upcoming[1], *upcoming)
                     upcoming = next(waiting, None)
                 yield from answers  # each process reads on while what it said is dealt with
                 if not (busy := self._busy()):
@@ -112,7 +112,7 @@ class Readers:
                 return process
         if len(self._processes) == self._most or (self._processes and not self._processes[-1].has_worked(_MOMENT)):
             return None
-        self._processes.append(_Process(self._worker, self._limits))
+        self._processes.append(_Process(self._worker, self._limits, tells_language=self._tell_language))
         return self._processes[-1]
 
     def _end(self, processes: Sequence["_Process"]) -> None:
@@ -124,11 +124,12 @@ class Readers:
 class _Process:
     """One reading process, and the file it is at."""
 
-    def __init__(self, module: str, limits: Sync) -> None:
+    def __init__(self, module: str, limits: Sync, *, tells_language: bool) -> None:
         self._limits = limits
         package = str(Path(__file__).parents[2])
         # -P: nothing is imported from the folder that the command runs in.
         self._command = [sys.executable, "-P", "-m", module, str(limits.reader_seconds), str(limits.reader_megabytes)]
+        self._command += ["language"] if tells_language else []
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command,
@@ -162,13 +163,12 @@ class _Process:
         """Where something can be read when there may be an answer."""
         return self._answers.fileno()
 
-    def ask(self, path: Path, number: int, source: str, *, language: bool) -> None:
+    def ask(self, path: Path, number: int, source: str) -> None:
         """Have a file read, which has this number among all. Its time runs once the process has started."""
         self.number, self.source = number, source
         if self._ready:
             self._deadline = time.monotonic() + self._limits.reader_seconds
-        asked = {"path": str(path), "source": source, "ocr": self._limits.ocr, "language": language}
-        request = json.dumps(asked).encode()
+        request = json.dumps({"path": str(path), "source": source, "ocr": self._limits.ocr}).encode()
         with suppress(BrokenPipeError):  # that it is gone is seen when its answer is looked for
             self._requests.write(LENGTH.pack(len(request)) + request)
 

@@ -1,8 +1,8 @@
 """A reading process: gets the names of files on its standard input, answers with documents.
 
-`pincite.reading.pool` starts it as `python -m pincite.reading.worker SECONDS MEGABYTES` and speaks to it in
-frames: a length in 8 bytes, then as much JSON. It says `Outcome()` when it is ready; then each request,
-`{"path": …, "source": …, "ocr": …, "language": …}`, gets one `Outcome`.
+`pincite.reading.pool` starts it as `python -m pincite.reading.worker SECONDS MEGABYTES [language]` and speaks to it
+in frames: a length in 8 bytes, then as much JSON. It says `Outcome()` when it is ready; then each request,
+`{"path": …, "source": …, "ocr": …}`, gets one `Outcome`.
 """
 
 import contextlib
@@ -30,6 +30,8 @@ MEGABYTE = 2**20
 
 _GRACE = 5
 """Seconds after the limit at which this process ends, should nobody have ended it by then."""
+_LANGUAGES = 256
+"""Megabytes of addresses for what tells languages, which takes some 220."""
 _FILES = 256
 """Open at a time: readers need a handful."""
 
@@ -58,17 +60,19 @@ class _Request:
     path: Path
     source: str
     ocr: bool
-    language: bool
-    """Whether the document is to say which it is in."""
 
 
-def serve(seconds: int, megabytes: int, read: Callable[..., Document] = reading.read) -> None:
+def serve(
+    seconds: int, megabytes: int, read: Callable[..., Document] = reading.read, *, tells_language: bool = False
+) -> None:
     """Answer requests until the standard input ends, as it does when the parent dies.
 
-    Readers and their libraries get `/dev/null` in place of the pipes to the parent.
+    Readers and their libraries get `/dev/null` in place of the pipes to the parent. What tells languages takes
+    nothing of a reader's memory.
     """
     requests, answers = _take(0, "rb"), _take(1, "wb")
-    limit_memory(megabytes)
+    beside = _LANGUAGES if tells_language else 0
+    limit_memory(megabytes + beside)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     own = os.getpid()
     files: queue.SimpleQueue[_Request] = queue.SimpleQueue()
@@ -79,11 +83,11 @@ def serve(seconds: int, megabytes: int, read: Callable[..., Document] = reading.
         request = files.get()
         # The system's clock ends this process even if a library never gives the interpreter a turn.
         signal.alarm(seconds + _GRACE)
-        outcome = _outcome(request, read)
+        outcome = _outcome(request, read, tells_language=tells_language)
         signal.alarm(0)
         if os.getpid() != own:  # a reader forked, and this is the child
             os._exit(0)
-        retires = _used() > megabytes * MEGABYTE / 2  # what is left behind would lack the next file
+        retires = _used() > (megabytes / 2 + beside) * MEGABYTE  # what is left behind would lack the next file
         _send(answers, replace(outcome, retires=retires))
 
 
@@ -119,15 +123,15 @@ def _listen(requests: IO[bytes], files: "queue.SimpleQueue[_Request]") -> None:
     """Pass requests on. When no more can come, end this process and all that readers started."""
     while header := requests.read(LENGTH.size):
         request = json.loads(requests.read(LENGTH.unpack(header)[0]))
-        files.put(_Request(Path(request["path"]), request["source"], request["ocr"], request["language"]))
+        files.put(_Request(Path(request["path"]), request["source"], request["ocr"]))
     os.killpg(0, signal.SIGKILL)
 
 
-def _outcome(request: _Request, read: Callable[..., Document]) -> Outcome:
+def _outcome(request: _Request, read: Callable[..., Document], *, tells_language: bool) -> Outcome:
     """Whatever a reader does with a file costs that file alone."""
     try:
         document = read(request.path, request.source, ocr=request.ocr)
-        return Outcome(document=with_language(document) if request.language else document)
+        return Outcome(document=with_language(document) if tells_language else document)
     except Unreadable as error:
         return Outcome(refusal=_line(str(error)), is_inaccessible=isinstance(error, Inaccessible))
     except MemoryError:
@@ -155,4 +159,4 @@ def _fields(noun: Any) -> dict[str, Any]:
 
 
 if __name__ == "__main__":
-    serve(int(sys.argv[1]), int(sys.argv[2]))
+    serve(int(sys.argv[1]), int(sys.argv[2]), tells_language="language" in sys.argv[3:])

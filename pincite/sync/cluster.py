@@ -340,7 +340,7 @@ class _Tools:
         self._task = task
         self._files = embedding.find(task.model)
         self._tokenizer = Tokenizer(self._files.tokenizer)
-        self._readers = Readers(task.limits, 1, language=True)
+        self._readers = Readers(task.limits, 1, tell_language=True)
 
     def read(self, source: str, data: Any) -> _Outcome:
         """Read and cut a file of these bytes, by a process of its own and within the limits, as everywhere."""

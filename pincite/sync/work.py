@@ -59,7 +59,7 @@ class Here:
     def read(self, corpus: Path, sources: Sequence[str]) -> Generator[tuple[str, Cut | Unreadable], None, None]:
         """What became of each file, in the order of `sources`: while one is cut, others are read."""
         are_many = len(sources) > _MANY
-        with Readers(self._settings.sync, language=are_many) as readers:
+        with Readers(self._settings.sync, tell_language=are_many) as readers:
             for source, outcome in _in_order(sources, readers.read(corpus, sources)):
                 if isinstance(outcome, Document):
                     yield source, self.cut(outcome if are_many else with_language(outcome))
