@@ -5,6 +5,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import faiss
@@ -424,6 +425,29 @@ def test_a_file_of_vectors_that_is_missing_or_another_ones_is_noticed(derived: D
         faiss.write_index(index, str(path))
     with pytest.raises(DerivedDamaged):
         _ = derived.dense
+
+
+def test_codes_of_passages_that_stand_in_no_part_are_noticed(derived: Derived) -> None:
+    held = ids(*range(1, 135))
+    codes = dense._learn(derived.read(held))
+    assert codes
+    codes.add_with_ids(derived.read(held), held + 10_000)
+    faiss.write_index(codes, str(derived.current / "dense" / "000000001-000000134.codes"))
+    opened = derived.dense
+    with pytest.raises(DerivedDamaged, match="codes of other passages"):
+        opened.nearest(derived.kept[1][0], 5)
+
+
+def test_threads_find_what_one_alone_finds(derived: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
+    derived.sync([3, 77, 300], 5)
+    alone = derived.dense
+    monkeypatch.setattr(dense, "_LARGE", 0)
+    monkeypatch.setattr(dense, "cores", lambda: 2)
+    together = derived.dense
+    assert (alone.is_large, together.is_large) == (False, True)
+    wanted = [alone.search(question(seed), 5) for seed in range(40)]
+    with ThreadPoolExecutor(4) as threads:
+        assert list(threads.map(lambda seed: together.search(question(seed), 5), range(40))) == wanted
 
 
 def test_words_that_are_gone_are_in_no_file(derived: Derived) -> None:

@@ -13,9 +13,8 @@ No file is ever changed: a sync adds a part and writes `dead.ids`, until enough 
 """
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -217,7 +216,7 @@ class _OpenPart:
         if any(index.ntotal != part.passages for index in opened):
             raise ValueError(f"{[index.ntotal for index in opened]} vectors of {part.passages}")
         self._vectors, *codes = opened
-        self._codes = codes[0] if codes else None
+        self.codes = codes[0] if codes else None
         self.ids = _ids(self._vectors)
 
     @cached_property
@@ -233,24 +232,11 @@ class _OpenPart:
             some[:, np.isin(self.ids[first : first + _CHUNK], dead, assume_unique=True)] = -1
             yield some
 
-    def is_listed(self, length: int) -> bool:
-        """Whether a shortlist of this length spares anything."""
-        return self._codes is not None and 2 * length <= self.passages
-
-    def shortlist(self, query: np.ndarray, length: int, selector: faiss.IDSelector | None) -> Found:
-        """The nearest by their codes, with what these say of the cosine."""
-        assert self._codes is not None
-        asked = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
-        return self._search(self._codes, query, length, asked)
-
     def nearest(self, query: np.ndarray, count: int, selector: faiss.IDSelector | None) -> Found:
         """By looking at every vector."""
         asked = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # by SWIG
-        return self._search(self._vectors, query, count, asked)
-
-    def _search(self, index: Any, query: np.ndarray, count: int, asked: faiss.SearchParameters) -> Found:
-        (scores,), (ids,) = index.search(query, min(count, self.passages), params=asked)
-        return scores[ids >= 0], ids[ids >= 0]
+        (cosines,), (ids,) = self._vectors.search(query, min(count, self.passages), params=asked)
+        return cosines[ids >= 0], ids[ids >= 0]
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
         """Of some of its passages, float16."""
@@ -271,9 +257,10 @@ class DenseIndex:
         with noticing_damage(folder):
             self._parts = [_OpenPart(folder, part) for part in layout.parts]
             self._dead = _dead(folder, layout)
+            self._coded = [part for part in self._parts if part.codes]
+            self._codes = _together([part.codes for part in self._coded], cores() if self.is_large else 1)
         last = layout.parts[-1].last if layout.parts else 0
         self._living = _bits(last, self._dead, others=True) if layout.dead else None
-        self._threads = ThreadPoolExecutor(cores(), initializer=partial(faiss.omp_set_num_threads, 1))
 
     def __len__(self) -> int:
         return self._layout.passages
@@ -316,22 +303,20 @@ class DenseIndex:
 
     def found(self, questions: np.ndarray, count: int, go_on: Callable[[], None]) -> np.ndarray:
         """The same of those that `nearest` finds."""
-        length = self.shortlist + _FOR_EACH * count
         selector = _selector(self._living)
-        listed = [part for part in self._parts if part.is_listed(length)]
         shortlists = []
         with _one_thread():
             for question in questions:
                 go_on()
-                shortlists.append(iter(self._shortlists(listed, question[None, :], length, selector)))
+                shortlists.append(self._shortlist(question[None, :], count, selector))
             best = np.full((len(questions), count), -1.0, dtype=np.float32)
-            for part, alone in zip(self._parts, self._one_by_one(), strict=True):
-                for row, question in enumerate(questions):
-                    if part in listed:
-                        cosines = alone.vectors(next(shortlists[row])).astype(np.float32) @ question
+            for held, part, alone in zip(self._layout.parts, self._parts, self._one_by_one(), strict=True):
+                for question, shortlist, row in zip(questions, shortlists, best, strict=True):
+                    if shortlist is not None and part in self._coded:
+                        cosines = alone.vectors(_within(shortlist, held)).astype(np.float32) @ question
                     else:
                         cosines, _ = alone.nearest(question[None, :], count, selector)
-                    best[row] = _highest([best[row], cosines], count)
+                    row[:] = _highest([row, cosines], count)
         return best
 
     def _one_by_one(self) -> Iterator[_OpenPart]:
@@ -357,34 +342,33 @@ class DenseIndex:
         # Both outlive the search, for FAISS takes no copy.
         selector = _selector(bits)
         query, are_few = vector[None, :], allowed is not None and len(allowed) <= WHOLE
-        length = self.shortlist + _FOR_EACH * count
-        listed = [] if are_few else [part for part in self._parts if part.is_listed(length)]
         with noticing_damage(self._folder), _one_thread():
+            shortlist = None if are_few else self._shortlist(query, count, selector)
+            listed = self._coded if shortlist is not None else []
             found = [part.nearest(query, count, selector) for part in self._parts if part not in listed]
-            if listed:
-                found.append(self._listed(listed, query, length, selector))
+            if shortlist is not None:
+                found.append((self._vectors(shortlist).astype(np.float32) @ vector, shortlist))
         cosines, ids = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((ids, -cosines))[:count]
         return cosines[order], ids[order]
 
-    def _listed(
-        self, parts: Sequence[_OpenPart], query: np.ndarray, length: int, selector: faiss.IDSelector | None
-    ) -> Found:
-        ids = self._shortlists(parts, query, length, selector)
-        vectors = np.concatenate([part.vectors(some) for part, some in zip(parts, ids, strict=True)])
-        return vectors.astype(np.float32) @ query[0], np.concatenate(ids)
+    def _shortlist(self, query: np.ndarray, count: int, selector: faiss.IDSelector | None) -> np.ndarray | None:
+        """Ids, rising, of the nearest by their codes in all parts that have them together; None where there are none,
+        or most of a part would be on the list."""
+        length = self.shortlist + _FOR_EACH * count
+        if self._codes is None or 2 * length > min(part.passages for part in self._coded):
+            return None
+        asked = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
+        _, (ids,) = self._codes.search(query, length, params=asked)
+        return np.sort(ids[ids >= 0])
 
-    def _shortlists(
-        self, parts: Sequence[_OpenPart], query: np.ndarray, length: int, selector: faiss.IDSelector | None
-    ) -> list[np.ndarray]:
-        """What of each part is on the shortlist that they have together, as ids."""
-        if not parts:
-            return []
-        each = self._threads.map if self.is_large else map
-        shortlists = list(each(lambda part: part.shortlist(query, length, selector), parts))
-        scores = np.concatenate([some for some, _ in shortlists])
-        lowest = np.partition(scores, -length)[-length] if len(scores) > length else -np.inf
-        return [ids[some >= lowest] for some, ids in shortlists]
+    def _vectors(self, ids: np.ndarray) -> np.ndarray:
+        """Of passages in parts that have codes, float16; `ids` rise."""
+        parts = zip(self._layout.parts, self._parts, strict=True)
+        found = [part.vectors(_within(ids, held)) for held, part in parts if part in self._coded]
+        if sum(map(len, found)) != len(ids):
+            raise ValueError("codes of other passages")
+        return np.concatenate(found)
 
     def _bits(self, allowed: np.ndarray | None) -> np.ndarray | None:
         """The bitmap of the passages that may be found; None: all."""
@@ -396,6 +380,20 @@ class DenseIndex:
             bits = bits[:shortest]
             bits &= self._living[:shortest]
         return bits
+
+
+def _together(codes: Sequence[Any], threads: int) -> Any | None:
+    """One index of several, in which so many threads look: FAISS' own, which need no turn of the interpreter. None of
+    none."""
+    if not codes:
+        return None
+    together: Any = faiss.IndexShards(codes[0].d, threads > 1, False)  # type: ignore[call-arg]  # by SWIG
+    for first in range(min(threads, len(codes))):
+        shard: Any = faiss.IndexShards(codes[0].d, False, False)  # type: ignore[call-arg]  # by SWIG
+        for one in codes[first::threads]:
+            shard.add_shard(one)
+        together.add_shard(shard)
+    return together
 
 
 def _selector(bits: np.ndarray | None) -> faiss.IDSelector | None:
