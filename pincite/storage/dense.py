@@ -63,7 +63,7 @@ class Layout(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     parts: tuple[IndexPart, ...] = ()
     dead: int = 0
-    shortlist: int = _SHORTLIST
+    shortlist: int
     """How many of the nearest by their codes, of all parts that have them together, are looked at."""
     recall: float = 1.0
     """Share of the true ten best that is then found, as it was measured last."""
@@ -95,7 +95,7 @@ def build(
     the vectors of any living passage. `go_on` is called now and then, and may raise to stop it.
     """
     folder.mkdir(exist_ok=True)
-    source, layout = before or (folder, Layout())
+    source, layout = before or (folder, Layout(shortlist=_SHORTLIST))
     dead = np.union1d(_dead(source, layout), gone)
     living = sum(part.passages - count_within(dead, part) for part in layout.parts) + len(new)
     stretch = Stretch(first=int(new[0]), last=int(new[-1]), passages=len(new)) if len(new) else None
