@@ -6,7 +6,9 @@
 Twice: given the same passages (Pincite's own, context line included), so that every system embeds every token; and
 given whole documents, as their users would, with the share of the tokens that they then never read. The clock runs
 until the first answer; Pincite's begins with the files, the others' with texts in memory. nDCG@10 is of documents, each
-at its best passage of the first 100. Chroma has dense search alone, the others their hybrid.
+at its best passage of the first 100. Chroma has dense search alone, the others their hybrid. It is said where Pincite's
+weights were fitted on questions of the collection, too: what weights fitted on the others reach, of the same questions,
+is told by `benchmarks.quality`.
 
 The other systems are installed, at fixed versions, into an environment of their own in the cache folder, with pip.
 """
@@ -20,6 +22,7 @@ import tempfile
 import venv
 from collections.abc import Iterator, Sequence
 from importlib.metadata import version
+from importlib.resources import files
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -122,6 +125,12 @@ def run_peer(python: Path, system: str, texts: Path, queries: Sequence[JudgedQue
     return found
 
 
+def fitted_on() -> list[str]:
+    """The collections that the weights which ship were fitted on."""
+    names: list[str] = json.loads(files("pincite").joinpath("relevance.json").read_text(encoding="utf-8"))["trained_on"]
+    return names
+
+
 def figures(
     found: dict[str, Any], items: int, tokens: int, index: Path, queries: Sequence[JudgedQuery]
 ) -> dict[str, Any]:
@@ -155,7 +164,12 @@ def compare(
     queries = [query for query in collection.queries() if any(source in held for source in query.grades)]
     queries = draw(queries, count)
     tokenizer = Tokenizer(embedding.find(Settings().model.name).tokenizer)
-    result: dict[str, Any] = {"documents": len(taken), "queries": len(queries)} | {given: {} for given in GIVEN}
+    result: dict[str, Any] = {
+        "documents": len(taken),
+        "queries": len(queries),
+        "pincite's weights fitted on it, too": collection.name in fitted_on(),
+        **{given: {} for given in GIVEN},
+    }
     with tempfile.TemporaryDirectory() as temporary:
         folder = Path(temporary)
         write_files(taken, folder / "corpus")
