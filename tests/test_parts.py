@@ -1,6 +1,7 @@
 """Parts: what a sync of a derived index writes, and that it then answers as one that was built anew."""
 
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -190,11 +191,13 @@ def assert_as_one_built_anew(derived: Derived) -> None:
 
 
 def on_a_smaller_scale(patch: pytest.MonkeyPatch, part: int) -> None:
-    """Parts that hold so many passages, two thirds of which are enough for codes, and short shortlists."""
+    """Parts that hold so many passages, two thirds of which are enough for codes, and short shortlists, which are long
+    for so few."""
     patch.setattr(dense, "PART", part)
     patch.setattr(dense, "WHOLE", part * 2 // 3)
     patch.setattr(dense, "_SHORTLIST", 20)
     patch.setattr(dense, "_FOR_EACH", 2)
+    patch.setattr(dense, "_LISTED", 0.5)
     patch.setattr(lexical, "PART", part // 3)
 
 
@@ -427,28 +430,35 @@ def test_a_file_of_vectors_that_is_missing_or_another_ones_is_noticed(derived: D
         _ = derived.dense
 
 
-def test_codes_of_passages_that_stand_in_no_part_are_noticed(derived: Derived) -> None:
-    held = ids(*range(1, 135))
-    codes = dense._learn(derived.read(held))
-    assert codes
-    codes.add_with_ids(derived.read(held), held + 10_000)
-    faiss.write_index(codes, str(derived.current / "dense" / "000000001-000000134.codes"))
-    opened = derived.dense
+@pytest.mark.parametrize("name", ["000000135-000000267", "000000268-000000400"])
+def test_codes_of_other_passages_are_noticed(derived: Derived, name: str) -> None:
+    """As many of them, so that only their ids tell."""
+    folder = derived.current / "dense"
+    other = {"000000135-000000267": "000000268-000000400"}.get(name, "000000135-000000267")
+    shutil.copyfile(folder / f"{other}.codes", folder / f"{name}.codes")
     with pytest.raises(DerivedDamaged, match="codes of other passages"):
-        opened.nearest(derived.kept[1][0], 5)
+        _ = derived.dense
 
 
 def test_threads_find_what_one_alone_finds(derived: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
     derived.sync([3, 77, 300], 5)
     alone = derived.dense
     assert not alone.is_large
-    wanted = [alone.search(question(seed), 5) for seed in range(40)]
+    wanted = [alone.search(question(seed), 3) for seed in range(40)]
     monkeypatch.setattr(dense, "_LARGE", 0)
     monkeypatch.setattr(dense, "cores", lambda: 2)
+    before = threads_of_this_process()
     together = derived.dense
     assert together.is_large
+    assert threads_of_this_process() in (before + 2, 0)
     with ThreadPoolExecutor(4) as threads:
-        assert list(threads.map(lambda seed: together.search(question(seed), 5), range(40))) == wanted
+        assert list(threads.map(lambda seed: together.search(question(seed), 3), range(40))) == wanted
+
+
+def threads_of_this_process() -> int:
+    """0 where the system does not say."""
+    tasks = Path("/proc/self/task")
+    return len(list(tasks.iterdir())) if tasks.is_dir() else 0
 
 
 def test_words_that_are_gone_are_in_no_file(derived: Derived) -> None:

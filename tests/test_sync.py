@@ -40,7 +40,7 @@ from pincite.errors import (
     SyncCancelled,
     Unreadable,
 )
-from pincite.reading import READERS
+from pincite.reading import READERS, language
 from pincite.reading.pool import Readers
 from pincite.search import Searcher
 from pincite.settings import Model, Passages, Settings, Sync
@@ -1593,9 +1593,17 @@ def test_a_folder_that_goes_away_while_it_is_looked_at_is_not_taken_for_empty(
 def test_every_document_says_its_language_whoever_tells_it(
     settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch, many: int
 ) -> None:
+    told_here: list[str] = []
+
+    def with_language(document: Document) -> Document:
+        told_here.append(document.source)
+        return language.with_language(document)
+
     monkeypatch.setattr(work, "_MANY", many)
+    monkeypatch.setattr(work, "with_language", with_language)
     german = "Die Fähre fährt täglich um neun Uhr ab und kommt um fünf zurück."
     write(settings.corpus, {"hafen.txt": german, "n.txt": "12 13 14"})
     sync(settings, embedder=watched)
     told_of = {source: document.coverage.language for source, document in documents(settings).items()}
     assert told_of == {"hafen.txt": "de", "n.txt": ""}
+    assert told_here == ([] if many == 0 else ["hafen.txt", "n.txt"])

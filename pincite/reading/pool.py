@@ -29,7 +29,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from pincite.errors import Inaccessible, PinciteError, Unreadable
 from pincite.processors import cores
-from pincite.reading.worker import LENGTH, MEGABYTE, Outcome
+from pincite.reading.worker import LANGUAGES, LENGTH, MEGABYTE, Outcome
 from pincite.settings import Sync
 from pincite.types import Document
 
@@ -60,7 +60,7 @@ class Readers:
         tell_language: bool = False,
     ) -> None:
         """`processes` is the most there may be; `worker` the module that each runs. Where they `tell_language`, that of
-        each document, every process first takes half a second to learn how."""
+        each document, every process takes a second more to start."""
         self._limits = limits
         self._tell_language = tell_language
         self._most = processes or min(cores(), _MOST)
@@ -130,6 +130,7 @@ class _Process:
         # -P: nothing is imported from the folder that the command runs in.
         self._command = [sys.executable, "-P", "-m", module, str(limits.reader_seconds), str(limits.reader_megabytes)]
         self._command += ["language"] if tells_language else []
+        self._beside = LANGUAGES if tells_language else 0
         try:
             self._process = subprocess.Popen(  # noqa: S603 - our own module
                 self._command,
@@ -267,7 +268,7 @@ class _Process:
 
     def _is_too_large(self) -> bool:
         """Where the system does not limit memory, the parent does."""
-        limit = self._limits.reader_megabytes * MEGABYTE
+        limit = (self._limits.reader_megabytes + self._beside) * MEGABYTE
         return len(self._received) > limit or (sys.platform == "darwin" and resident(self._process.pid) > limit)
 
 

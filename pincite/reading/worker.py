@@ -21,7 +21,7 @@ from typing import IO, Any
 
 from pincite import reading
 from pincite.errors import Inaccessible, Unreadable
-from pincite.reading.language import with_language
+from pincite.reading import language
 from pincite.types import Document
 
 LENGTH = struct.Struct(">Q")
@@ -30,8 +30,8 @@ MEGABYTE = 2**20
 
 _GRACE = 5
 """Seconds after the limit at which this process ends, should nobody have ended it by then."""
-_LANGUAGES = 256
-"""Megabytes of addresses for what tells languages, which takes some 220."""
+LANGUAGES = 256
+"""Megabytes that what tells languages takes at most."""
 _FILES = 256
 """Open at a time: readers need a handful."""
 
@@ -67,12 +67,15 @@ def serve(
 ) -> None:
     """Answer requests until the standard input ends, as it does when the parent dies.
 
-    Readers and their libraries get `/dev/null` in place of the pipes to the parent. What tells languages takes
-    nothing of a reader's memory.
+    Readers and their libraries get `/dev/null` in place of the pipes to the parent. What tells languages is loaded
+    before the first request, and takes nothing of a reader's time and memory.
     """
     requests, answers = _take(0, "rb"), _take(1, "wb")
-    beside = _LANGUAGES if tells_language else 0
-    limit_memory(megabytes + beside)
+    before = _used()
+    if tells_language:
+        language.learn()
+    beside = _used() - before
+    limit_memory(megabytes + beside // MEGABYTE)
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     own = os.getpid()
     files: queue.SimpleQueue[_Request] = queue.SimpleQueue()
@@ -87,7 +90,7 @@ def serve(
         signal.alarm(0)
         if os.getpid() != own:  # a reader forked, and this is the child
             os._exit(0)
-        retires = _used() > (megabytes / 2 + beside) * MEGABYTE  # what is left behind would lack the next file
+        retires = _used() - beside > megabytes * MEGABYTE / 2  # what is left behind would lack the next file
         _send(answers, replace(outcome, retires=retires))
 
 
@@ -131,7 +134,7 @@ def _outcome(request: _Request, read: Callable[..., Document], *, tells_language
     """Whatever a reader does with a file costs that file alone."""
     try:
         document = read(request.path, request.source, ocr=request.ocr)
-        return Outcome(document=with_language(document) if tells_language else document)
+        return Outcome(document=language.with_language(document) if tells_language else document)
     except Unreadable as error:
         return Outcome(refusal=_line(str(error)), is_inaccessible=isinstance(error, Inaccessible))
     except MemoryError:

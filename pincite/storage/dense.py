@@ -45,6 +45,8 @@ _SHORTLIST = 200
 """How long the shortlist is at first; it grows until recall is what it must be."""
 _FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
+_LISTED = 0.1
+"""Of the passages that have codes, how many may be on it: of more, codes miss too many."""
 _A_CODE = (3, 4, 2)
 """Numbers of a vector that 4 bits stand for together: the first of these that divides all of them into so many."""
 _LEARNT_FROM = 4_096
@@ -190,6 +192,11 @@ def _ids(vectors: Any) -> np.ndarray:
     return np.asarray(faiss.vector_to_array(vectors.id_map))
 
 
+def _ids_of_codes(codes: Any) -> np.ndarray:
+    lists = faiss.downcast_InvertedLists(codes.invlists)
+    return np.asarray(faiss.rev_swig_ptr(lists.get_ids(0), lists.list_size(0)))
+
+
 def _within(ids: np.ndarray, stretch: Stretch) -> np.ndarray:
     return ids[np.searchsorted(ids, stretch.first) : np.searchsorted(ids, stretch.last, "right")]
 
@@ -211,13 +218,15 @@ class _OpenPart:
     """A part whose files are open: the vectors memory-mapped and read as they are needed, the codes in memory."""
 
     def __init__(self, folder: Path, part: IndexPart) -> None:
-        self.passages = part.passages
+        self.part = part
         opened: list[Any] = [faiss.read_index(str(folder / name), faiss.IO_FLAG_MMAP_IFC) for name in part.files]
         if any(index.ntotal != part.passages for index in opened):
             raise ValueError(f"{[index.ntotal for index in opened]} vectors of {part.passages}")
         self._vectors, *codes = opened
-        self.codes = codes[0] if codes else None
         self.ids = _ids(self._vectors)
+        self.codes = codes[0] if codes else None
+        if self.codes and not np.array_equal(self.ids, _ids_of_codes(self.codes)):
+            raise ValueError("codes of other passages")
 
     @cached_property
     def matrix(self) -> np.ndarray:
@@ -235,15 +244,12 @@ class _OpenPart:
     def nearest(self, query: np.ndarray, count: int, selector: faiss.IDSelector | None) -> Found:
         """By looking at every vector."""
         asked = faiss.SearchParameters(sel=selector)  # type: ignore[call-arg]  # by SWIG
-        (cosines,), (ids,) = self._vectors.search(query, min(count, self.passages), params=asked)
+        (cosines,), (ids,) = self._vectors.search(query, min(count, self.part.passages), params=asked)
         return cosines[ids >= 0], ids[ids >= 0]
 
     def vectors(self, ids: np.ndarray) -> np.ndarray:
-        """Of some of its passages, float16."""
-        rows = np.searchsorted(self.ids, ids)
-        if not np.array_equal(self.ids[np.minimum(rows, len(self.ids) - 1)], ids):
-            raise ValueError("codes of other passages")
-        return self.matrix[rows]
+        """Of those of its passages that are among these, float16; `ids` rise."""
+        return self.matrix[np.searchsorted(self.ids, _within(ids, self.part))]
 
 
 class DenseIndex:
@@ -257,8 +263,8 @@ class DenseIndex:
         with noticing_damage(folder):
             self._parts = [_OpenPart(folder, part) for part in layout.parts]
             self._dead = _dead(folder, layout)
-            self._coded = [part for part in self._parts if part.codes]
-            self._codes = _together([part.codes for part in self._coded], cores() if self.is_large else 1)
+            self._coded = [one for one in self._parts if one.codes]
+            self._all_codes = _together([one.codes for one in self._coded], cores() if self.is_large else 1)
         last = layout.parts[-1].last if layout.parts else 0
         self._living = _bits(last, self._dead, others=True) if layout.dead else None
 
@@ -278,25 +284,26 @@ class DenseIndex:
     @property
     def held(self) -> int:
         """Passages of all parts, the dead among them."""
-        return sum(part.passages for part in self._parts)
+        return sum(one.part.passages for one in self._parts)
 
     def means(self, rows: np.ndarray) -> np.ndarray:
         """Unit vectors, float32 of shape (n, dim): each the mean of those that stand at some of the `held` rows, shape
         (n, m)."""
-        starts = np.cumsum([0, *(part.passages for part in self._parts)])
-        places = np.searchsorted(starts, rows, "right") - 1
-        found = np.stack(
-            [self._parts[part].matrix[row - starts[part]] for part, row in zip(places.flat, rows.flat, strict=True)]
-        )
-        means: np.ndarray = found.astype(np.float32).reshape(*rows.shape, -1).sum(axis=1)
+        found: dict[int, np.ndarray] = {}
+        first = 0
+        for one in self._one_by_one():
+            inside = rows[(first <= rows) & (rows < first + one.part.passages)]
+            found |= zip(inside.tolist(), one.matrix[inside - first].astype(np.float32), strict=True)
+            first += one.part.passages
+        means: np.ndarray = np.stack([np.sum([found[row] for row in some], axis=0) for some in rows.tolist()])
         means /= np.linalg.norm(means, axis=1, keepdims=True)
         return means
 
     def best(self, questions: np.ndarray, count: int, go_on: Callable[[], None]) -> np.ndarray:
         """The cosines of the `count` nearest to each, the highest first, by looking at every vector."""
         best = np.full((len(questions), 0), -1.0, dtype=np.float32)
-        for part, held in zip(self._one_by_one(), self._layout.parts, strict=True):
-            for cosines in part.cosines(questions, _within(self._dead, held)):
+        for one in self._one_by_one():
+            for cosines in one.cosines(questions, _within(self._dead, one.part)):
                 go_on()
                 best = _highest([best, cosines], count)
         return best
@@ -310,10 +317,10 @@ class DenseIndex:
                 go_on()
                 shortlists.append(self._shortlist(question[None, :], count, selector))
             best = np.full((len(questions), count), -1.0, dtype=np.float32)
-            for held, part, alone in zip(self._layout.parts, self._parts, self._one_by_one(), strict=True):
+            for one, alone in zip(self._parts, self._one_by_one(), strict=True):
                 for question, shortlist, row in zip(questions, shortlists, best, strict=True):
-                    if shortlist is not None and part in self._coded:
-                        cosines = alone.vectors(_within(shortlist, held)).astype(np.float32) @ question
+                    if shortlist is not None and one in self._coded:
+                        cosines = alone.vectors(shortlist).astype(np.float32) @ question
                     else:
                         cosines, _ = alone.nearest(question[None, :], count, selector)
                     row[:] = _highest([row, cosines], count)
@@ -344,31 +351,24 @@ class DenseIndex:
         query, are_few = vector[None, :], allowed is not None and len(allowed) <= WHOLE
         with noticing_damage(self._folder), _one_thread():
             shortlist = None if are_few else self._shortlist(query, count, selector)
-            listed = self._coded if shortlist is not None else []
-            found = [part.nearest(query, count, selector) for part in self._parts if part not in listed]
+            listed = [] if shortlist is None else self._coded
+            found = [one.nearest(query, count, selector) for one in self._parts if one not in listed]
             if shortlist is not None:
-                found.append((self._vectors(shortlist).astype(np.float32) @ vector, shortlist))
+                vectors = np.concatenate([one.vectors(shortlist) for one in listed])
+                found.append((vectors.astype(np.float32) @ vector, shortlist))
         cosines, ids = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((ids, -cosines))[:count]
         return cosines[order], ids[order]
 
     def _shortlist(self, query: np.ndarray, count: int, selector: faiss.IDSelector | None) -> np.ndarray | None:
-        """Ids, rising, of the nearest by their codes in all parts that have them together; None where there are none,
-        or most of a part would be on the list."""
+        """Ids, rising, of the nearest by their codes in all parts that have them together; None where every vector is
+        to be looked at."""
         length = self.shortlist + _FOR_EACH * count
-        if self._codes is None or 2 * length > min(part.passages for part in self._coded):
+        if self._all_codes is None or length > _LISTED * self._all_codes.ntotal:
             return None
         asked = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
-        _, (ids,) = self._codes.search(query, length, params=asked)
+        _, (ids,) = self._all_codes.search(query, length, params=asked)
         return np.sort(ids[ids >= 0])
-
-    def _vectors(self, ids: np.ndarray) -> np.ndarray:
-        """Of passages in parts that have codes, float16; `ids` rise."""
-        parts = zip(self._layout.parts, self._parts, strict=True)
-        found = [part.vectors(_within(ids, held)) for held, part in parts if part in self._coded]
-        if sum(map(len, found)) != len(ids):
-            raise ValueError("codes of other passages")
-        return np.concatenate(found)
 
     def _bits(self, allowed: np.ndarray | None) -> np.ndarray | None:
         """The bitmap of the passages that may be found; None: all."""
