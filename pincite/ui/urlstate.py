@@ -18,7 +18,7 @@ def keep() -> None:
 
     A control that is changed before the browser has been told of the one before comes with the URL of before that.
     """
-    st.session_state[_KEPT] = {name: st.query_params.get_all(name) for name in st.query_params}
+    st.session_state[_KEPT] = _url()
 
 
 def text(label: str, name: str, placeholder: str, *, is_named: bool = False, forget: Sequence[str] = ()) -> str:
@@ -101,17 +101,18 @@ def one(label: str, name: str, options: Sequence[str], shown: Mapping[str, str],
 
 def put(name: str, value: str | Sequence[str]) -> None:
     """Write a parameter; an empty value takes it away."""
-    if value:
-        st.query_params[name] = value
-    else:
-        st.query_params.pop(name, None)
-    keep()
+    go({**_url(), name: value})
 
 
 def go(params: Mapping[str, str | Sequence[str]]) -> None:
     """Another state of the same page, for a button: a link to the page that it stands on leaves the URL behind."""
-    st.query_params.from_dict(dict(params))
-    keep()
+    url = {name: [value] if isinstance(value, str) else [*value] for name, value in params.items() if value}
+    st.session_state[_KEPT] = url  # first: where another change waits, this run ends as the browser is told
+    st.query_params.from_dict(url)
+
+
+def _url() -> dict[str, list[str]]:
+    return {name: st.query_params.get_all(name) for name in st.query_params}
 
 
 def _follow(name: str, asked: Any) -> str:
@@ -122,8 +123,5 @@ def _follow(name: str, asked: Any) -> str:
 
 def _write(name: str, default: str = "", forget: Sequence[str] = ()) -> None:
     value = st.session_state[name]
-    if _KEPT in st.session_state:
-        st.query_params.from_dict(st.session_state[_KEPT])
-    for other in forget:
-        st.query_params.pop(other, None)
-    put(name, value if value != default else "")
+    url = st.session_state.get(_KEPT, _url())
+    go({**{other: url[other] for other in url if other not in forget}, name: value if value != default else ""})
