@@ -51,6 +51,7 @@ def test_a_file_is_added_seen_taken_in_and_opened(server: str, browser_page: "Pa
     page = browser_page
     page.goto(f"{server}/documents")
     page.get_by_text("Nothing has changed since.").wait_for()
+    settled(page)  # what is opened while the page is still being drawn closes again
 
     page.get_by_text("Add files").click()
     chooser = page.locator("input[type=file]")
