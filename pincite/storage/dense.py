@@ -211,7 +211,7 @@ def _dead(folder: Path, layout: Layout) -> np.ndarray:
 
 
 Found = tuple[np.ndarray, np.ndarray]
-"""Cosines, or what stands for them, float32, and the ids they belong to, of the same length."""
+"""Cosines, float32, and the ids they belong to, of the same length."""
 
 
 class _OpenPart:
