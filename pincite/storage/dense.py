@@ -2,12 +2,13 @@
 
     dense/
       000000001-000131072.faiss    a part: ids of passages and their vectors
-      000000001-000131072.codes    of a large part: the vectors again, in a bit or two for each number
+      000000001-000131072.codes    of a large part: the vectors again, in a bit for each number
       dead.ids                     ids of passages in the parts that are no longer there, int64, rising
 
 A small part is searched whole. In a large one the codes of all vectors are compared (product quantisation in 4 bits,
 tables held in registers: André, Kermarrec and Le Scouarnec, Quicker ADC, 2019), and the vectors of a shortlist of the
-nearest. These are stored in float16, as in the segments, so a cosine that was found is exact.
+nearest. These are stored in float16, as in the segments, so a cosine that was found is exact. Codes are of half as many
+numbers: what the vectors of a part are in the directions along which they are longest, turned at random.
 
 No file is ever changed: a sync adds a part and writes `dead.ids`, until enough of a part is dead to write it again.
 """
@@ -47,8 +48,10 @@ _FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
 _LISTED = 0.1
 """Of the passages that have codes, how many may be on it: of more, codes miss too many."""
-_A_CODE = (3, 4, 2)
-"""Numbers of a vector that 4 bits stand for together: the first of these that divides all of them into so many."""
+_DIRECTIONS = 2
+"""There is one for so many numbers of a vector."""
+_A_CODE = 2
+"""Numbers that 4 bits stand for together."""
 _LEARNT_FROM = 4_096
 """Vectors from which it is learnt what the codes stand for: as many as FAISS makes use of."""
 _LARGE = 400_000
@@ -150,14 +153,26 @@ def _learn(sample: np.ndarray) -> Any | None:
     None for vectors of a length that cannot be divided.
     """
     dim = sample.shape[1]
-    a_code = next((numbers for numbers in _A_CODE if dim % numbers == 0), None)
-    if a_code is None:
+    if dim % (_DIRECTIONS * _A_CODE):
         return None
-    codes: Any = faiss.index_factory(dim, f"IVF1,PQ{dim // a_code}x4fs", faiss.METRIC_INNER_PRODUCT)
+    kept = dim // _DIRECTIONS
+    directions: Any = faiss.LinearTransform(dim, kept, False)
+    faiss.copy_array_to_vector(_longest(sample, kept).ravel(), directions.A)
+    directions.is_trained = True
+    codes: Any = faiss.index_factory(kept, f"IVF1,PQ{kept // _A_CODE}x4fs", faiss.METRIC_INNER_PRODUCT)
     codes.by_residual = False
     codes.cp.min_points_per_centroid = codes.pq.cp.min_points_per_centroid = 1
-    codes.train(sample)
-    return codes
+    turned: Any = faiss.IndexPreTransform(directions, codes)
+    turned.train(sample)
+    return turned
+
+
+def _longest(sample: np.ndarray, count: int) -> np.ndarray:
+    """Directions, float32 of shape (count, dim), at right angles, in which the vectors are longest, and about as long
+    in each. Their mean is left in: without it, order by inner product would be another one."""
+    _, rising = np.linalg.eigh(sample.T.astype(np.float64) @ sample)
+    turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((count, count)))
+    return np.ascontiguousarray(turn @ rising[:, -count:].T, dtype=np.float32)
 
 
 def _measured(folder: Path, layout: Layout, go_on: Callable[[], None]) -> Layout:
@@ -193,7 +208,8 @@ def _ids(vectors: Any) -> np.ndarray:
 
 
 def _ids_of_codes(codes: Any) -> np.ndarray:
-    lists = faiss.downcast_InvertedLists(codes.invlists)
+    inner: Any = faiss.extract_index_ivf(codes)
+    lists = faiss.downcast_InvertedLists(inner.invlists)
     return np.asarray(faiss.rev_swig_ptr(lists.get_ids(0), lists.list_size(0)))
 
 
@@ -225,6 +241,8 @@ class _OpenPart:
         self._vectors, *codes = opened
         self.ids = _ids(self._vectors)
         self.codes = codes[0] if codes else None
+        if self.codes and not isinstance(self.codes, faiss.IndexPreTransform):
+            raise ValueError("codes of another kind")
         if self.codes and not np.array_equal(self.ids, _ids_of_codes(self.codes)):
             raise ValueError("codes of other passages")
 
@@ -366,7 +384,8 @@ class DenseIndex:
         length = self.shortlist + _FOR_EACH * count
         if self._all_codes is None or length > _LISTED * self._all_codes.ntotal:
             return None
-        asked = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
+        of_codes = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
+        asked = faiss.SearchParametersPreTransform(index_params=of_codes)  # type: ignore[call-arg]  # by SWIG
         _, (ids,) = self._all_codes.search(query, length, params=asked)
         return np.sort(ids[ids >= 0])
 
