@@ -151,7 +151,7 @@ def measure(index: Path, collection: Collection, questions: Sequence[Query]) -> 
         }
 
 
-def _askable(questions: Iterable[str]) -> list[Query]:
+def askable(questions: Iterable[str]) -> list[Query]:
     """Without those that are refused."""
     found = []
     for question in questions:
@@ -170,7 +170,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path)
     arguments = parser.parse_args()
     collection = Collection(arguments.collection)
-    asked = _askable(collection.questions().values())
+    asked = askable(collection.questions().values())
     drawn = np.random.default_rng(0).choice(len(asked), min(arguments.questions, len(asked)), replace=False)
     questions = [asked[number] for number in np.sort(drawn)]
     result: dict[str, Any] = conditions(("openvino", "faiss-cpu", "tantivy", "numpy"))

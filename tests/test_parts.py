@@ -438,6 +438,42 @@ def test_codes_of_other_passages_are_noticed(derived: Derived) -> None:
         _ = derived.dense
 
 
+def test_codes_as_earlier_versions_made_them_are_noticed(derived: Derived) -> None:
+    path = derived.current / "dense" / "000000135-000000267.codes"
+    rows = ids(*range(135, 268))
+    codes = faiss.index_factory(DIM, f"IVF1,PQ{DIM // 3}x4fs", faiss.METRIC_INNER_PRODUCT)
+    codes.train(derived.read(rows))
+    codes.add_with_ids(derived.read(rows), rows)
+    faiss.write_index(codes, str(path))
+    with pytest.raises(DerivedDamaged, match="codes of another kind"):
+        _ = derived.dense
+
+
+def test_codes_are_of_the_directions_in_which_vectors_arelongest() -> None:
+    rng = np.random.default_rng(5)
+    plane = rng.standard_normal((6, 12))
+    vectors = (rng.standard_normal((500, 6)) + 3) @ plane + 0.01 * rng.standard_normal((500, 12))
+    directions = dense.longest(vectors.astype(np.float32), 6)
+    assert directions @ directions.T == pytest.approx(np.eye(6), abs=1e-5)
+    _, _, longest = np.linalg.svd(vectors, full_matrices=False)
+    assert directions.T @ directions == pytest.approx(longest[:6].T @ longest[:6], abs=1e-4)
+    # Products of what lies in these directions are as they were, the mean's share among them.
+    one, other = vectors[:2] @ longest[:6].T @ longest[:6]
+    assert (directions @ one) @ (directions @ other) == pytest.approx(one @ other, rel=1e-4)
+
+
+def test_vectors_of_a_length_that_cannot_be_divided_have_no_codes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    on_a_smaller_scale(monkeypatch, part=90)
+    vectors = np.random.default_rng(0).standard_normal((80, 6)).astype(np.float32)
+    vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
+    layout = dense.build(tmp_path, None, ids(), ids(*range(80)), vectors.__getitem__)
+    assert [one.files for one in layout.parts] == [("000000000-000000079.faiss",)]
+    index = dense.DenseIndex(tmp_path, layout)
+    assert [index.search(vectors[row], 1) for row in range(80)] == [[row] for row in range(80)]
+
+
 def test_threads_find_what_one_alone_finds(derived: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
     derived.sync([3, 77, 300], 5)
     alone = derived.dense

@@ -157,7 +157,7 @@ def _learn(sample: np.ndarray) -> Any | None:
         return None
     kept = dim // _DIRECTIONS
     directions: Any = faiss.LinearTransform(dim, kept, False)
-    faiss.copy_array_to_vector(_longest(sample, kept).ravel(), directions.A)
+    faiss.copy_array_to_vector(longest(sample, kept).ravel(), directions.A)
     directions.is_trained = True
     codes: Any = faiss.index_factory(kept, f"IVF1,PQ{kept // _A_CODE}x4fs", faiss.METRIC_INNER_PRODUCT)
     codes.by_residual = False
@@ -167,7 +167,7 @@ def _learn(sample: np.ndarray) -> Any | None:
     return turned
 
 
-def _longest(sample: np.ndarray, count: int) -> np.ndarray:
+def longest(sample: np.ndarray, count: int) -> np.ndarray:
     """Directions, float32 of shape (count, dim), at right angles, in which the vectors are longest, and about as long
     in each. Their mean is left in: without it, order by inner product would be another one."""
     _, rising = np.linalg.eigh(sample.T.astype(np.float64) @ sample)
