@@ -54,8 +54,8 @@ def stored(index: Path, passages: int | None) -> np.ndarray:
         files = [folder / part.files[0] for part in generation.manifest.dense.parts]
     vectors = []
     for file in files:
-        held: Any = faiss.downcast_index(faiss.read_index(str(file)).index)
-        vectors += [held.reconstruct_n(0, held.ntotal).astype(np.float16)]
+        held: Any = faiss.read_index(str(file))
+        vectors.append(faiss.downcast_index(held.index).reconstruct_n(0, held.ntotal).astype(np.float16))
     return np.concatenate(vectors)[:passages]
 
 
