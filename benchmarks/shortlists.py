@@ -24,7 +24,7 @@ from benchmarks.questions import askable
 from pincite import Searcher, Settings, embedding
 from pincite.evaluation.collection import Collection
 from pincite.storage import IndexFolder
-from pincite.storage.dense import longest
+from pincite.storage.dense import main_directions
 
 COUNT = 10
 FOUND = 0.99
@@ -82,7 +82,7 @@ def codes(vectors: np.ndarray, sample: np.ndarray, directions: int, numbers: int
     made.by_residual = False
     if directions > 1:
         turn = faiss.LinearTransform(vectors.shape[1], kept, False)
-        faiss.copy_array_to_vector(longest(sample, kept).ravel(), turn.A)
+        faiss.copy_array_to_vector(main_directions(sample, kept).ravel(), turn.A)
         turn.is_trained = True
         made = faiss.IndexPreTransform(turn, made)
     made.train(sample)

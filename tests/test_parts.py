@@ -412,7 +412,14 @@ def test_a_part_of_which_more_than_a_tenth_is_dead_is_written_again(derived: Der
 
 
 @pytest.mark.parametrize(
-    "name", ["000000001-000000134.faiss", "000000001-000000134.codes", dense.DEAD, "000000401-000000402.faiss"]
+    "name",
+    [
+        "000000001-000000134.faiss",
+        "000000001-000000134.codes",
+        dense.DIRECTIONS,
+        dense.DEAD,
+        "000000401-000000402.faiss",
+    ],
 )
 def test_a_file_of_vectors_that_is_missing_or_another_ones_is_noticed(derived: Derived, name: str) -> None:
     derived.sync([7], 2)
@@ -438,22 +445,11 @@ def test_codes_of_other_passages_are_noticed(derived: Derived) -> None:
         _ = derived.dense
 
 
-def test_codes_as_earlier_versions_made_them_are_noticed(derived: Derived) -> None:
-    path = derived.current / "dense" / "000000135-000000267.codes"
-    rows = ids(*range(135, 268))
-    codes = faiss.index_factory(DIM, f"IVF1,PQ{DIM // 3}x4fs", faiss.METRIC_INNER_PRODUCT)
-    codes.train(derived.read(rows))
-    codes.add_with_ids(derived.read(rows), rows)
-    faiss.write_index(codes, str(path))
-    with pytest.raises(DerivedDamaged, match="codes of another kind"):
-        _ = derived.dense
-
-
-def test_codes_are_of_the_directions_in_which_vectors_arelongest() -> None:
+def test_codes_are_of_directions_in_which_most_of_the_products_lie() -> None:
     rng = np.random.default_rng(5)
     plane = rng.standard_normal((6, 12))
     vectors = (rng.standard_normal((500, 6)) + 3) @ plane + 0.01 * rng.standard_normal((500, 12))
-    directions = dense.longest(vectors.astype(np.float32), 6)
+    directions = dense.main_directions(vectors.astype(np.float32), 6)
     assert directions @ directions.T == pytest.approx(np.eye(6), abs=1e-5)
     _, _, longest = np.linalg.svd(vectors, full_matrices=False)
     assert directions.T @ directions == pytest.approx(longest[:6].T @ longest[:6], abs=1e-4)
@@ -462,16 +458,43 @@ def test_codes_are_of_the_directions_in_which_vectors_arelongest() -> None:
     assert (directions @ one) @ (directions @ other) == pytest.approx(one @ other, rel=1e-4)
 
 
-def test_vectors_of_a_length_that_cannot_be_divided_have_no_codes(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    on_a_smaller_scale(monkeypatch, part=90)
-    vectors = np.random.default_rng(0).standard_normal((80, 6)).astype(np.float32)
+def test_no_direction_says_much_more_than_another() -> None:
+    lengths = 1.1 ** -np.arange(128)
+    vectors = np.random.default_rng(6).standard_normal((2000, 128)) * lengths
+    along = vectors @ dense.main_directions(vectors.astype(np.float32), 64).T
+    shares = np.square(along).mean(axis=0)
+    assert shares.max() / shares.min() < 10 < 1e5 < (lengths[0] / lengths[63]) ** 2
+
+
+def test_parts_that_come_later_have_the_directions_of_those_that_stay(derived: Derived) -> None:
+    def directions() -> bytes:
+        return (derived.current / "dense" / dense.DIRECTIONS).read_bytes()
+
+    assert derived.layout is not None
+    first = directions()
+    assert (derived.layout.directions, len(first)) == (DIM // 2, 4 * DIM // 2 * DIM)
+    derived.sync([], 150)
+    assert len(derived.dense._coded) == 4
+    assert directions() == first
+    assert_as_one_built_anew(derived)
+    # Without any codes there are none; new codes then have their own.
+    derived.sync([*range(41, 551)], 0)
+    assert (derived.layout.directions, derived.layout.files) == (0, {"000000001-000000040.faiss"})
+    derived.sync([], 150)
+    assert directions() != first
+    assert_as_one_built_anew(derived)
+
+
+@pytest.mark.parametrize("dim", [4, 6, 50, 100])
+def test_vectors_of_any_length_have_codes(dim: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    on_a_smaller_scale(monkeypatch, part=300)
+    vectors = np.random.default_rng(0).standard_normal((250, dim)).astype(np.float32)
     vectors /= np.linalg.norm(vectors, axis=1, keepdims=True)
-    layout = dense.build(tmp_path, None, ids(), ids(*range(80)), vectors.__getitem__)
-    assert [one.files for one in layout.parts] == [("000000000-000000079.faiss",)]
+    layout = dense.build(tmp_path, None, ids(), ids(*range(250)), vectors.__getitem__)
+    assert [len(one.files) for one in layout.parts] == [2]
+    assert layout.directions == {4: 2, 6: 2, 50: 24, 100: 50}[dim]
     index = dense.DenseIndex(tmp_path, layout)
-    assert [index.search(vectors[row], 1) for row in range(80)] == [[row] for row in range(80)]
+    assert np.mean([index.search(vectors[row], 1) == [row] for row in range(250)]) > 0.95
 
 
 def test_threads_find_what_one_alone_finds(derived: Derived, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -484,6 +507,8 @@ def test_threads_find_what_one_alone_finds(derived: Derived, monkeypatch: pytest
     before = threads_of_this_process()
     together = derived.dense
     assert together.is_large
+    assert [together.search(question(seed), 3) for seed in range(40)] == wanted
+    # FAISS' two, and none that these begin in turn.
     assert threads_of_this_process() in (before + 2, 0)
     with ThreadPoolExecutor(4) as threads:
         assert list(threads.map(lambda seed: together.search(question(seed), 3), range(40))) == wanted

@@ -3,12 +3,13 @@
     dense/
       000000001-000131072.faiss    a part: ids of passages and their vectors
       000000001-000131072.codes    of a large part: the vectors again, in a bit for each number
+      directions                   what codes are made of, where there are any: float32, one direction after the other
       dead.ids                     ids of passages in the parts that are no longer there, int64, rising
 
 A small part is searched whole. In a large one the codes of all vectors are compared (product quantisation in 4 bits,
 tables held in registers: André, Kermarrec and Le Scouarnec, Quicker ADC, 2019), and the vectors of a shortlist of the
-nearest. These are stored in float16, as in the segments, so a cosine that was found is exact. Codes are of half as many
-numbers: what the vectors of a part are in the directions along which they are longest, turned at random.
+nearest. These are stored in float16, as in the segments, so a cosine that was found is exact. Codes are made of what
+vectors are along half as many directions, in which most of their products lie.
 
 No file is ever changed: a sync adds a part and writes `dead.ids`, until enough of a part is dead to write it again.
 """
@@ -28,6 +29,7 @@ from pincite.storage.derived import noticing_damage
 from pincite.storage.parts import IndexPart, Stretch, capacity, count_within, link, plan, portions
 
 DEAD = "dead.ids"
+DIRECTIONS = "directions"
 
 PART = 131_072
 """Passages that a part holds at most."""
@@ -48,12 +50,10 @@ _FOR_EACH = 2
 """So much longer is the shortlist for each one that is asked for."""
 _LISTED = 0.1
 """Of the passages that have codes, how many may be on it: of more, codes miss too many."""
-_DIRECTIONS = 2
-"""There is one for so many numbers of a vector."""
 _A_CODE = 2
 """Numbers that 4 bits stand for together."""
 _LEARNT_FROM = 4_096
-"""Vectors from which it is learnt what the codes stand for: as many as FAISS makes use of."""
+"""Vectors from which directions, and what the codes of a part stand for, are learnt: of more, FAISS makes no use."""
 _LARGE = 400_000
 """Passages of which codes are compared for some milliseconds."""
 _CHUNK = 8192
@@ -68,6 +68,8 @@ class Layout(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
     parts: tuple[IndexPart, ...] = ()
     dead: int = 0
+    directions: int
+    """Of which codes are made; 0 where no part has any."""
     shortlist: int
     """How many of the nearest by their codes, of all parts that have them together, are looked at."""
     recall: float = 1.0
@@ -83,7 +85,7 @@ class Layout(BaseModel):
     @property
     def files(self) -> set[str]:
         """Their names, without the list of the dead."""
-        return {name for part in self.parts for name in part.files}
+        return {name for part in self.parts for name in part.files} | ({DIRECTIONS} if self.directions else set())
 
 
 def build(
@@ -100,7 +102,7 @@ def build(
     the vectors of any living passage. `go_on` is called now and then, and may raise to stop it.
     """
     folder.mkdir(exist_ok=True)
-    source, layout = before or (folder, Layout(shortlist=_SHORTLIST))
+    source, layout = before or (folder, Layout(directions=0, shortlist=_SHORTLIST))
     dead = np.union1d(_dead(source, layout), gone)
     living = sum(part.passages - count_within(dead, part) for part in layout.parts) + len(new)
     stretch = Stretch(first=int(new[0]), last=int(new[-1]), passages=len(new)) if len(new) else None
@@ -108,7 +110,9 @@ def build(
     kept = [one for one in planned if isinstance(one, IndexPart)]
     stretches = [one for one in planned if not isinstance(one, IndexPart)]
     ids = _ids_within(stretches, source, layout, dead, new)
-    made = [_write_part(folder, some, read) for one in stretches for some in portions(_within(ids, one), most)]
+    coming = [some for one in stretches for some in portions(_within(ids, one), most)]
+    directions = _directions(source, layout) if _coded(kept) else _new_directions(folder, coming, read)
+    made = [_write_part(folder, some, read, directions) for some in coming]
     dead = np.concatenate([dead[:0], *(_within(dead, one) for one in kept)])
     if len(dead):
         (folder / DEAD).write_bytes(dead.astype("<i8").tobytes())
@@ -116,7 +120,7 @@ def build(
     coded, stayed = _coded(parts), _coded(kept)
     unmeasured = min(_coded(layout.parts) - layout.measured, stayed)  # any of which may have stayed
     known = {"parts": parts, "dead": len(dead), "measured": stayed - unmeasured}
-    layout = layout.model_copy(update=known)
+    layout = layout.model_copy(update=known | {"directions": len(directions) if coded else 0})
     link(source, folder, layout.files)
     for part in made:  # FAISS says nothing where the system did not take all of a file that is closed
         _OpenPart(folder, part)
@@ -128,17 +132,16 @@ def _coded(parts: Iterable[IndexPart]) -> int:
     return sum(part.passages for part in parts if len(part.files) > 1)
 
 
-def _write_part(folder: Path, ids: np.ndarray, read: Read) -> IndexPart:
+def _write_part(folder: Path, ids: np.ndarray, read: Read, directions: np.ndarray) -> IndexPart:
     name = f"{ids[0]:09}-{ids[-1]:09}"
-    sample = read(np.sort(np.random.default_rng(0).permutation(ids)[:_LEARNT_FROM]))
-    dim = sample.shape[1]
-    vectors = faiss.index_factory(dim, "IDMap,SQfp16", faiss.METRIC_INNER_PRODUCT)
-    codes = _learn(sample) if len(ids) > WHOLE else None
+    sample = _sample(ids, read)
+    vectors = faiss.index_factory(sample.shape[1], "IDMap,SQfp16", faiss.METRIC_INNER_PRODUCT)
+    codes = _learn(sample @ directions.T) if len(ids) > WHOLE else None
     for first in range(0, len(ids), _CHUNK):
         some = read(ids[first : first + _CHUNK])
         vectors.add_with_ids(some, ids[first : first + _CHUNK])
         if codes:
-            codes.add_with_ids(some, ids[first : first + _CHUNK])
+            codes.add_with_ids(some @ directions.T, ids[first : first + _CHUNK])
     part = IndexPart(first=int(ids[0]), last=int(ids[-1]), passages=len(ids), files=(f"{name}.faiss",))
     faiss.write_index(vectors, str(folder / part.files[0]))
     if not codes:
@@ -147,32 +150,46 @@ def _write_part(folder: Path, ids: np.ndarray, read: Read) -> IndexPart:
     return part.model_copy(update={"files": (*part.files, f"{name}.codes")})
 
 
-def _learn(sample: np.ndarray) -> Any | None:
-    """An index of codes without any, in one list of FAISS': without lists it cannot leave passages out.
+def _sample(ids: np.ndarray, read: Read) -> np.ndarray:
+    return read(np.sort(np.random.default_rng(0).permutation(ids)[:_LEARNT_FROM]))
 
-    None for vectors of a length that cannot be divided.
-    """
+
+def _learn(sample: np.ndarray) -> Any:
+    """An index of codes without any, in one list of FAISS': without lists it cannot leave passages out."""
     dim = sample.shape[1]
-    if dim % (_DIRECTIONS * _A_CODE):
-        return None
-    kept = dim // _DIRECTIONS
-    directions: Any = faiss.LinearTransform(dim, kept, False)
-    faiss.copy_array_to_vector(longest(sample, kept).ravel(), directions.A)
-    directions.is_trained = True
-    codes: Any = faiss.index_factory(kept, f"IVF1,PQ{kept // _A_CODE}x4fs", faiss.METRIC_INNER_PRODUCT)
+    codes: Any = faiss.index_factory(dim, f"IVF1,PQ{dim // _A_CODE}x4fs", faiss.METRIC_INNER_PRODUCT)
     codes.by_residual = False
     codes.cp.min_points_per_centroid = codes.pq.cp.min_points_per_centroid = 1
-    turned: Any = faiss.IndexPreTransform(directions, codes)
-    turned.train(sample)
-    return turned
+    codes.train(sample)
+    return codes
 
 
-def longest(sample: np.ndarray, count: int) -> np.ndarray:
-    """Directions, float32 of shape (count, dim), at right angles, in which the vectors are longest, and about as long
-    in each. Their mean is left in: without it, order by inner product would be another one."""
+def _new_directions(folder: Path, coming: Iterable[np.ndarray], read: Read) -> np.ndarray:
+    """Those of the first large one of the parts to come; of none where all are small."""
+    large = next((ids for ids in coming if len(ids) > WHOLE), None)
+    if large is None:
+        return np.empty((0, 0), dtype=np.float32)
+    sample = _sample(large, read)
+    directions = main_directions(sample, sample.shape[1] // (2 * _A_CODE) * _A_CODE)
+    (folder / DIRECTIONS).write_bytes(directions.astype("<f4").tobytes())
+    return directions
+
+
+def main_directions(sample: np.ndarray, count: int) -> np.ndarray:
+    """Directions at right angles, float32 of shape (count, dim), in which most of the vectors' products lie.
+
+    They span the first eigenvectors of the second moments, about 0 and not about the mean, for products are. They are
+    turned at random, so that none says much more than another: each gets as many bits.
+    """
     _, rising = np.linalg.eigh(sample.T.astype(np.float64) @ sample)
     turn, _ = np.linalg.qr(np.random.default_rng(0).standard_normal((count, count)))
     return np.ascontiguousarray(turn @ rising[:, -count:].T, dtype=np.float32)
+
+
+def _directions(folder: Path, layout: Layout) -> np.ndarray:
+    if not layout.directions:
+        return np.empty((0, 0), dtype=np.float32)
+    return np.fromfile(folder / DIRECTIONS, dtype="<f4").astype(np.float32).reshape(layout.directions, -1)
 
 
 def _measured(folder: Path, layout: Layout, go_on: Callable[[], None]) -> Layout:
@@ -208,8 +225,7 @@ def _ids(vectors: Any) -> np.ndarray:
 
 
 def _ids_of_codes(codes: Any) -> np.ndarray:
-    inner: Any = faiss.extract_index_ivf(codes)
-    lists = faiss.downcast_InvertedLists(inner.invlists)
+    lists = faiss.downcast_InvertedLists(codes.invlists)
     return np.asarray(faiss.rev_swig_ptr(lists.get_ids(0), lists.list_size(0)))
 
 
@@ -241,8 +257,6 @@ class _OpenPart:
         self._vectors, *codes = opened
         self.ids = _ids(self._vectors)
         self.codes = codes[0] if codes else None
-        if self.codes and not isinstance(self.codes, faiss.IndexPreTransform):
-            raise ValueError("codes of another kind")
         if self.codes and not np.array_equal(self.ids, _ids_of_codes(self.codes)):
             raise ValueError("codes of other passages")
 
@@ -281,6 +295,7 @@ class DenseIndex:
         with noticing_damage(folder):
             self._parts = [_OpenPart(folder, part) for part in layout.parts]
             self._dead = _dead(folder, layout)
+            self._directions = _directions(folder, layout)
             self._coded = [one for one in self._parts if one.codes]
             self._all_codes = _together([one.codes for one in self._coded], cores() if self.is_large else 1)
         last = layout.parts[-1].last if layout.parts else 0
@@ -384,9 +399,8 @@ class DenseIndex:
         length = self.shortlist + _FOR_EACH * count
         if self._all_codes is None or length > _LISTED * self._all_codes.ntotal:
             return None
-        of_codes = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
-        asked = faiss.SearchParametersPreTransform(index_params=of_codes)  # type: ignore[call-arg]  # by SWIG
-        _, (ids,) = self._all_codes.search(query, length, params=asked)
+        asked = faiss.SearchParametersIVF(sel=selector, nprobe=1)  # type: ignore[call-arg]  # by SWIG
+        _, (ids,) = self._all_codes.search(query @ self._directions.T, length, params=asked)
         return np.sort(ids[ids >= 0])
 
     def _bits(self, allowed: np.ndarray | None) -> np.ndarray | None:
