@@ -102,6 +102,7 @@ def test_the_manifest_says_what_the_generation_was_made_of(animals: Settings) ->
                 }
             ],
             "dead": 0,
+            "directions": 0,
             "shortlist": 200,
             "recall": 1.0,
             "measured": 0,
@@ -535,3 +536,18 @@ def test_the_model_is_not_needed_to_mend(
     assert (report.generation, report.embedded) == (2, 0)
     monkeypatch.undo()
     assert len(answers(animals, embedder)[0]) == 6
+
+
+def test_what_an_earlier_version_built_is_built_again_by_a_sync(animals: Settings, embedder: Embedder) -> None:
+    """Its manifest does not say of which directions codes are."""
+    wanted = answers(animals, embedder)
+    path = current(animals) / "manifest.json"
+    manifest = json.loads(path.read_text())
+    del manifest["dense"]["directions"]
+    path.write_text(json.dumps(manifest))
+    with Catalog(animals.index, writable=True) as catalog, catalog.writing():
+        catalog.set_meta("manifest", hashlib.sha256(path.read_bytes()).hexdigest())
+    report = sync(animals, embedder=embedder)
+    assert (report.generation, report.embedded) == (2, 0)
+    assert read_manifest(current(animals)).dense.directions == 0
+    assert answers(animals, embedder) == wanted
