@@ -8,11 +8,13 @@ from itertools import islice
 from pathlib import Path
 from typing import Any
 
+import faiss
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from benchmarks import ceiling, compare, ingest, load, peers, scale
+from benchmarks import ceiling, compare, ingest, load, peers, scale, shortlists
 from benchmarks import sync as syncs
 from benchmarks.machine import disk_mib, measured
 from pincite import embedding
@@ -225,3 +227,31 @@ def test_workers_embed_until_the_writer_is_busy() -> None:
     assert scale.embedded(PER, 1, 16, hour)["hours"] == pytest.approx(1, rel=0.02)
     assert scale.embedded(PER, 2, 16, hour)["hours"] == pytest.approx(0.5, rel=0.02)
     assert scale.embedded(PER, 40, 16, hour)["hours"] == pytest.approx(800 / 2000, rel=0.02)  # the writer's rate
+
+
+def test_a_shortlist_is_as_long_as_the_place_of_nearly_all_that_are_wanted() -> None:
+    rng = np.random.default_rng(0)
+    vectors = rng.standard_normal((1000, 8)).astype(np.float16)
+    asked = rng.standard_normal((5, 8)).astype(np.float32)
+    by_hand = np.argsort(-(asked @ vectors.astype(np.float32).T), axis=1)
+    wanted = shortlists.nearest(asked, vectors)
+    assert np.sort(wanted).tolist() == np.sort(by_hand[:, :10]).tolist()
+    exact = faiss.IndexFlatIP(8)
+    exact.add(vectors.astype(np.float32))
+    # Of 50 places that .99 are to be within, all must be: 49 of 50 are .98.
+    assert shortlists.shortlist(exact, asked, wanted) == 10
+    wanted[3, 4] = by_hand[3, 776]
+    assert shortlists.shortlist(exact, asked, wanted) == 777
+    wanted[0, 0] = 5000
+    assert shortlists.shortlist(exact, asked, wanted) is None
+
+
+def test_lists_hold_what_lies_around_their_centroids(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortlists, "LISTS", 4)
+    corners = np.eye(4, 8)
+    noise = 0.01 * np.random.default_rng(1).standard_normal((400, 8))
+    vectors = (corners.repeat(100, axis=0) + noise).astype(np.float16)
+    asked = {"one corner": corners[:1].astype(np.float32)}
+    wanted = {"one corner": np.arange(10)[None, :]}
+    found = shortlists.lists(vectors, asked, wanted)
+    assert found == {"lists": 4, "share_of_passages": {"one corner": 0.25}}
