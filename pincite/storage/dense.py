@@ -388,7 +388,8 @@ class DenseIndex:
             found = [one.nearest(query, count, selector) for one in self._parts if one not in listed]
             if shortlist is not None:
                 vectors = np.concatenate([one.vectors(shortlist) for one in listed])
-                found.append((vectors.astype(np.float32) @ vector, shortlist))
+                # By no BLAS: its threads, once they are begun, keep a core for what may come next.
+                found.append((np.einsum("nd,d->n", vectors.astype(np.float32), vector), shortlist))
         cosines, ids = map(np.concatenate, zip(*found, strict=True))
         order = np.lexsort((ids, -cosines))[:count]
         return cosines[order], ids[order]
