@@ -1,12 +1,15 @@
-"""How many of the nearest by their codes must be looked at, for codes of several kinds, and how many by lists.
+"""How many of the nearest by codes of several kinds must be looked at, and what lists and a graph would do instead.
 
-    python -m benchmarks.shortlists COLLECTION --index DIR [--passages N] [--questions 300] [--json FILE]
+    python -m benchmarks.shortlists COLLECTION [OTHER ...] --index DIR [--passages N] [--questions 300] [--json FILE]
 
 COLLECTION is a folder in BEIR layout, DIR an index of its documents, as `benchmarks.enlarged` makes larger ones too.
 Codes of each kind are made of the first N vectors of the index, all by default, as if they were one part. Printed are
 the bytes of a code, the median milliseconds of one thread that compares all with a question, the kinds in turn, and how
-long the shortlist must be on which .99 of the ten nearest stand: of the collection's questions, and of means of three
-passages. Last, for lists around centroids: the share of all vectors that a question must look at for as many.
+long the shortlist must be on which .99 of the ten nearest stand: of the collection's questions, of means of three
+passages, and of the questions of any OTHER collection, which the index need not answer. Then, for lists around
+centroids: the share of all vectors that a question must look at for as many. Last, for a graph of near neighbours
+(HNSW: Malkov and Yashunin, 2018): what it takes to build, and how many of the ten nearest are found by how broad a
+search.
 """
 
 import argparse
@@ -23,6 +26,7 @@ from benchmarks.machine import conditions
 from benchmarks.questions import askable
 from pincite import Searcher, Settings, embedding
 from pincite.evaluation.collection import Collection
+from pincite.processors import cores
 from pincite.storage import IndexFolder
 from pincite.storage.dense import main_directions
 
@@ -41,6 +45,10 @@ KINDS = {
 }
 """The directions there are for one that is kept, and the numbers that 4 bits stand for."""
 LISTS = 1_024
+NEIGHBOURS = 32
+"""Of a passage in the graph; twice as many at its bottom."""
+BUILT_BROADLY = 80
+BREADTHS = (100, 200, 400, 800)
 
 Asked = dict[str, np.ndarray]
 """Kind of question → vectors, float32, unit, shape (n, dim)."""
@@ -131,10 +139,40 @@ def lists(vectors: np.ndarray, asked: Asked, wanted: Asked) -> dict[str, Any]:
     return {"lists": LISTS, "share_of_passages": shares}
 
 
+def graph(vectors: np.ndarray, sample: np.ndarray, asked: Asked, wanted: Asked) -> dict[str, Any]:
+    """Of half of the directions, each in 8 bits: the share of those wanted that searches of some breadth find."""
+    directions = main_directions(sample, vectors.shape[1] // 2)
+    made = faiss.IndexHNSWSQ(len(directions), faiss.ScalarQuantizer.QT_8bit, NEIGHBOURS)
+    made.hnsw.efConstruction = BUILT_BROADLY
+    made.train(sample @ directions.T)
+    faiss.omp_set_num_threads(cores())
+    started = time.process_time()
+    for _, some in pieces(vectors):
+        made.add(some @ directions.T)
+    built = time.process_time() - started
+    faiss.omp_set_num_threads(1)
+    searches = []
+    for breadth in BREADTHS:
+        broad = faiss.SearchParametersHNSW(efSearch=breadth)  # type: ignore[call-arg]  # by SWIG
+        taken, found = [], {}
+        for kind, questions in asked.items():
+            shares = []
+            for question, rows in zip(questions @ directions.T, wanted[kind], strict=True):
+                started = time.thread_time()
+                _, (near,) = made.search(question[None, :], breadth, params=broad)
+                taken.append((time.thread_time() - started) * 1000)
+                shares.append(np.isin(rows, near).mean())
+            found[kind] = round(float(np.mean(shares)), 3)
+        searches.append({"breadth": breadth, "milliseconds": round(float(np.median(taken)), 2), "found": found})
+    size = len(directions) + 4 * 2 * NEIGHBOURS
+    return {"bytes": size, "processor_seconds_to_build": round(built, 1), "searches": searches}
+
+
 def main() -> None:
     """Measure and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("collection", type=Path)
+    parser.add_argument("others", type=Path, nargs="*")
     parser.add_argument("--index", type=Path, required=True)
     parser.add_argument("--passages", type=int)
     parser.add_argument("--questions", type=int, default=300)
@@ -142,13 +180,19 @@ def main() -> None:
     arguments = parser.parse_args()
     vectors = stored(arguments.index, arguments.passages)
     rng = np.random.default_rng(0)
-    every = askable(Collection(arguments.collection).questions().values())
     embedder = embedding.open_embedder(embedding.find(Settings().model.name))
-    drawn = rng.permutation(len(every))[: arguments.questions]
+
+    def drawn(folder: Path) -> np.ndarray:
+        every = askable(Collection(folder).questions().values())
+        numbers = rng.permutation(len(every))[: arguments.questions]
+        return np.stack([embedder.embed_query(every[number].text).vector for number in numbers])
+
+    questions = drawn(arguments.collection)
     means = vectors[rng.integers(0, len(vectors), (arguments.questions, 3))].astype(np.float32).sum(axis=1)
     asked = {
-        "questions": np.stack([embedder.embed_query(every[number].text).vector for number in drawn]),
+        "questions": questions,
         "means": means / np.linalg.norm(means, axis=1, keepdims=True),
+        **{other.name: drawn(other) for other in arguments.others},
     }
     faiss.omp_set_num_threads(1)
     wanted = {kind: nearest(some, vectors) for kind, some in asked.items()}
@@ -161,6 +205,7 @@ def main() -> None:
         size = vectors.shape[1] // directions // numbers // 2
         result["codes"].append({"kind": name, "bytes": size, "milliseconds": median, "shortlist": needed})
     result["lists"] = lists(vectors, asked, wanted)
+    result["graph"] = graph(vectors, sample, asked, wanted)
     print(json.dumps(result, indent=1))
     if arguments.json:
         arguments.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -255,3 +255,21 @@ def test_lists_hold_what_lies_around_their_centroids(monkeypatch: pytest.MonkeyP
     wanted = {"one corner": np.arange(10)[None, :]}
     found = shortlists.lists(vectors, asked, wanted)
     assert found == {"lists": 4, "share_of_passages": {"one corner": 0.25}}
+
+
+def test_a_graph_finds_what_lies_near(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shortlists, "BREADTHS", (10, 300))
+    vectors = np.random.default_rng(0).standard_normal((300, 16)).astype(np.float16)
+    asked = {"passages": vectors[:40].astype(np.float32)}
+    wanted = {"passages": np.arange(40)[:, None]}
+    found = shortlists.graph(vectors, vectors.astype(np.float32), asked, wanted)
+    narrow, broad = found["searches"]
+    # A number in 8 bits for each of 8 directions, and the numbers of 64 neighbours.
+    assert found["bytes"] == 8 + 4 * 64
+    assert (narrow["breadth"], broad["breadth"]) == (10, 300)
+    # Each lies nearest to itself, and a search as broad as there are vectors looks at all.
+    assert broad["found"] == {"passages": 1.0}
+    assert 0.9 < narrow["found"]["passages"] <= 1.0
+    # Of what is not there nothing is found.
+    nowhere = shortlists.graph(vectors, vectors.astype(np.float32), asked, {"passages": np.full((40, 1), 300)})
+    assert [search["found"] for search in nowhere["searches"]] == [{"passages": 0.0}, {"passages": 0.0}]
