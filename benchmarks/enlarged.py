@@ -237,13 +237,7 @@ def _derive(index: IndexFolder, catalog: Catalog, enlarged: Enlarged, settings: 
 
     def words() -> tuple[IndexPart, ...]:
         everything = Stretch(first=1, last=enlarged.passages, passages=enlarged.passages)
-        return lexical.build(
-            making / "lexical",
-            None,
-            none,
-            everything,
-            lambda first, last: ((one.id, one.passage.indexed_text) for one in catalog.all_passages(first, last)),
-        )
+        return lexical.build(making / "lexical", None, none, everything, catalog.indexed_texts)
 
     def lists() -> dense.Layout:
         return dense.build(making / "dense", None, none, ids, enlarged.vectors)

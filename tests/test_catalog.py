@@ -48,7 +48,7 @@ def new(
 ) -> NewDocument:
     document = Document(source, "Title", "text/markdown", "ab" * 32, text, (Section(0, ("Title",)),))
     passage = Passage(source, 0, len(text), text, "Title", ("Title",), None, ((0, len(text)),))
-    return NewDocument(document, replace(STATE, source=source), [NewPassage(first_id, passage, key)])
+    return NewDocument(document, STATE._replace(source=source), [NewPassage(first_id, passage, key)])
 
 
 @pytest.fixture
@@ -105,7 +105,7 @@ def test_what_goes_in_comes_out(
     last = 2 if len(text) > 1 else 1
     assert (passage.pages, passage.parts) == (((3, 2 + last), None) if has_pages else (None, ("row", 1, last)))
     with Catalog(folder, writable=True) as catalog:
-        state = replace(STATE, source="x/ü.md", reader="markdown/7")
+        state = STATE._replace(source="x/ü.md", reader="markdown/7")
         put(catalog, NewDocument(document, state, [NewPassage(7, passage, b"k" * 32)]))
         with catalog.writing():
             catalog.put_vectors([(b"k" * 32, Location(1, 8, 99))])
@@ -137,9 +137,22 @@ def test_what_goes_in_comes_out(
         assert not stored._replace(text=text + "!").is_sound
         assert not stored._replace(file_sha256="dd" * 32).is_sound
         assert [every.passage for every in catalog.all_passages()] == [passage]
+        assert list(catalog.indexed_texts(0, 9)) == [(7, passage.indexed_text)]
         assert catalog.remarks() == {"x/ü.md": ["decoded from X"]}
         assert catalog.coverage() == {"x/ü.md": document.coverage}
         assert catalog.counts() == {"documents": 1, "passages": 1}
+
+
+def test_indexed_texts_are_those_of_a_stretch_and_one_that_cannot_be_decoded_is_named(folder: Path) -> None:
+    with Catalog(folder, writable=True) as catalog:
+        put(catalog, *(new(f"{id_}.md", f"Zebra {id_}.", id_) for id_ in (9, 2, 5, 7)))
+        # The title is the heading, and is told once.
+        assert list(catalog.indexed_texts(3, 7)) == [(5, "Title\nZebra 5."), (7, "Title\nZebra 7.")]
+        assert list(catalog.indexed_texts(10, 99)) == []
+        with catalog.writing():
+            catalog._connection.execute("UPDATE passages SET heading = '[' WHERE id = 7")
+        with pytest.raises(CatalogDamaged, match=r"7\.md, characters 0–8"), catalog.named():
+            list(catalog.indexed_texts(3, 7))
 
 
 def test_a_passage_is_sound_under_its_documents_new_name_unless_it_was_damaged(folder: Path) -> None:
@@ -147,8 +160,8 @@ def test_a_passage_is_sound_under_its_documents_new_name_unless_it_was_damaged(f
         put(catalog, new("a.md", first_id=1), new("b.md", first_id=2))
         with catalog.writing():
             catalog._connection.execute("UPDATE passages SET text = 'Zebras eat glass.' WHERE id = 2")
-            catalog.rename_document("a.md", replace(STATE, source="c.md"))
-            catalog.rename_document("b.md", replace(STATE, source="d.md"))
+            catalog.rename_document("a.md", STATE._replace(source="c.md"))
+            catalog.rename_document("b.md", STATE._replace(source="d.md"))
         assert [(at.passage.source, at.is_sound) for at in catalog.passages([1, 2])] == [
             ("c.md", True),
             ("d.md", False),
@@ -193,7 +206,7 @@ def test_a_transaction_that_fails_leaves_everything_as_it_was(folder: Path, erro
 def test_of_what_was_skipped_only_what_changed_is_written(settings: Settings) -> None:
     settings.index.mkdir()
     create(settings.index, settings.corpus)
-    tried = replace(STATE, source="b.pdf", reader="pdf/1")
+    tried = STATE._replace(source="b.pdf", reader="pdf/1")
     with Catalog(settings.index, writable=True) as catalog:
         skipped = {f"{number}.jpg": "no reader for .jpg" for number in range(50)} | {"b.pdf": "empty"}
         with catalog.writing():
@@ -207,16 +220,16 @@ def test_of_what_was_skipped_only_what_changed_is_written(settings: Settings) ->
         skipped["8.jpg"] = "hidden"
         skipped["new.jpg"] = "no reader for .jpg"
         with catalog.writing():
-            catalog.put_skipped(skipped, {"b.pdf": replace(tried, size=9)})
+            catalog.put_skipped(skipped, {"b.pdf": tried._replace(size=9)})
         assert catalog._connection.total_changes == before + 4
-        assert (catalog.skipped(), catalog.failed()) == (skipped, {"b.pdf": replace(tried, size=9)})
+        assert (catalog.skipped(), catalog.failed()) == (skipped, {"b.pdf": tried._replace(size=9)})
 
 
 def change_everything(catalog: Catalog, error: type[BaseException]) -> None:
     with catalog.writing():
         catalog.put_document(new("c.md", "Third.", first_id=3))
         catalog.remove_document("a.md")
-        catalog.rename_document("b.md", replace(STATE, source="z.md"))
+        catalog.rename_document("b.md", STATE._replace(source="z.md"))
         catalog.put_vectors([(b"v" * 32, Location(1, 8, 9))])
         catalog.put_skipped({"x": "y"}, {})
         catalog.set_meta("generation", "9")
@@ -238,9 +251,9 @@ def test_a_document_takes_its_passages_with_it(folder: Path) -> None:
         put(catalog, new("a.md", "Replaced.", first_id=3))
         assert [stored.id for stored in catalog.all_passages()] == [2, 3]
         with catalog.writing():
-            catalog.rename_document("a.md", replace(STATE, source="c.md", size=77))
+            catalog.rename_document("a.md", STATE._replace(source="c.md", size=77))
         assert [(stored.id, stored.passage.source) for stored in catalog.all_passages()] == [(2, "b.md"), (3, "c.md")]
-        assert catalog.files()["c.md"] == replace(STATE, source="c.md", size=77)
+        assert catalog.files()["c.md"] == STATE._replace(source="c.md", size=77)
 
 
 def test_passages_come_in_order_of_source_and_start_and_unknown_ids_are_left_out(folder: Path) -> None:

@@ -87,7 +87,7 @@ def passages(settings: Settings) -> list[Any]:
 
 def documents(settings: Settings) -> list[Any]:
     with Catalog(settings.index) as catalog:
-        return [(catalog.document(source), replace(state, looked=0)) for source, state in catalog.files().items()]
+        return [(catalog.document(source), state._replace(looked=0)) for source, state in catalog.files().items()]
 
 
 def records(settings: Settings) -> dict[bytes, Record]:

@@ -1,6 +1,5 @@
 """What a run has read waits in a catalog of its own, and nothing of it stays behind."""
 
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -46,7 +45,7 @@ def test_what_is_staged_takes_the_place_of_what_is_there(tmp_path: Path) -> None
         assert [stored.passage for stored in found[2:]] == wanted
         assert (document := catalog.document("b.md")) is not None
         assert document.text == "Another second text."
-        assert catalog.files()["c.md"] == replace(STATE, source="c.md")
+        assert catalog.files()["c.md"] == STATE._replace(source="c.md")
         assert catalog.complaints() == []
 
 

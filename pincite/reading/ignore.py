@@ -55,8 +55,10 @@ class IgnoreRules:
         return ignored
 
     def _is_named(self, source: str, folder: str, is_folder: bool) -> bool:
-        fitting = (rule.ignores for start, rule in self._rules_for(folder) if rule.fits(source[start:], is_folder))
-        return next(fitting, False)
+        for start, rule in self._rules_for(folder):  # a generator would take longer, for a folder has none as a rule
+            if rule.fits(source[start:], is_folder):
+                return rule.ignores
+        return False
 
     def _rules_for(self, folder: str) -> "list[tuple[int, _Rule]]":
         """The rules for what lies in a folder, the deepest first, each with where the paths that it is about begin."""

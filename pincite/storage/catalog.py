@@ -108,8 +108,7 @@ _NOT_GIVEN = frozenset(
 """SQLite's codes for what the system refuses; the file itself may be sound."""
 
 
-@dataclass(frozen=True, slots=True)
-class FileState:
+class FileState(NamedTuple):
     """What the catalog knows of a file without its text."""
 
     source: str
@@ -240,7 +239,7 @@ class StoredPassage(_PassageRow):
 
     def complaint(self) -> sqlite3.DatabaseError:
         """That it cannot be decoded."""
-        return sqlite3.DatabaseError(f"{self.source}, characters {self.start}–{self.end}")
+        return _undecoded(self.source, self.start, self.end)
 
 
 def create(
@@ -484,7 +483,7 @@ class Catalog:
 
     def _states(self, those: str, *values: object) -> dict[str, FileState]:
         statement = f"SELECT source, size, modified, looked, sha256, reader FROM {those}"  # noqa: S608 - constants
-        return {row[0]: FileState(*row) for row in self._rows("siiiss", statement, *values)}
+        return {row[0]: FileState._make(row) for row in self._rows("siiiss", statement, *values)}
 
     def outlines(self, count: int) -> list[tuple[str, tuple[Section, ...]]]:
         """Title and sections of at most `count` documents, evenly over all of them."""
@@ -662,7 +661,7 @@ class Catalog:
         """Replace the list of what was skipped; `failed`: those of them that were tried. Within `writing`."""
         untried = FileState("", 0, 0, 0, "")
         before = {row[0]: row for row in self._rows("ssiiiss", "SELECT * FROM skipped")}
-        rows = [(source, reason, *astuple(failed.get(source, untried))[1:]) for source, reason in skipped.items()]
+        rows = [(source, reason, *failed.get(source, untried)[1:]) for source, reason in skipped.items()]
         gone = before.keys() - skipped.keys()
         self._connection.executemany("DELETE FROM skipped WHERE source = ?", [(source,) for source in sorted(gone)])
         self._connection.executemany(
@@ -709,6 +708,22 @@ class Catalog:
         statement = _SELECT_PASSAGE + " WHERE p.id BETWEEN ? AND ? ORDER BY p.id"
         for row in self._rows(_PASSAGE_KINDS, statement, first, last):
             yield _stored_passage(row)
+
+    def indexed_texts(self, first: int, last: int) -> Iterator[tuple[int, str]]:
+        """Id and indexed text of every passage from the id `first` to the id `last`, in order of id."""
+        rows = self._rows(
+            "issiisss",
+            "SELECT p.id, d.source, d.title, p.start, p.end, p.text, p.heading, p.columns FROM passages p"
+            " JOIN documents d ON d.id = p.document WHERE p.id BETWEEN ? AND ? ORDER BY p.id",
+            first,
+            last,
+        )
+        for id_, source, title, start, end, text, heading, columns in rows:
+            try:
+                path = tuple(map(str, json.loads(heading)))
+            except (ValueError, TypeError) as error:
+                raise _undecoded(source, start, end) from error
+            yield id_, Passage(source, start, end, text, title, path, columns=columns).indexed_text
 
     def keys(self) -> Iterator[tuple[int, bytes]]:
         """Every passage's id and the key of its vector record, in order of id."""
@@ -951,6 +966,10 @@ def _passage_row(document: int, new: NewPassage, file_sha256: str) -> tuple:
         found.tobytes(),
         new.key,
     )
+
+
+def _undecoded(source: str, start: int, end: int) -> sqlite3.DatabaseError:
+    return sqlite3.DatabaseError(f"{source}, characters {start}–{end}")
 
 
 def _stored_passage(row: tuple) -> StoredPassage:

@@ -431,9 +431,7 @@ def build(
                 (before / "lexical", known.lexical) if before and known else None,
                 gone,
                 stretch,
-                lambda first, last: (
-                    (stored.id, stored.passage.indexed_text) for stored in catalog.all_passages(first, last)
-                ),
+                catalog.indexed_texts,
                 lambda done, total: progress("commit", done, total),
             )
             vectors = dense.build(

@@ -5,9 +5,9 @@ import math
 import re
 import shutil
 import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import lru_cache
-from itertools import count, islice
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any
 
@@ -107,8 +107,8 @@ def build(
             continue
         passages = _told(texts(one.first, one.last), done, total, progress)
         portion = -(-one.passages // -(-one.passages // most))
-        while some := list(islice(passages, portion)):
-            part, written = _write_part(folder, some)
+        for passage in passages:
+            part, written = _write_part(folder, chain([passage], islice(passages, portion - 1)), portion)
             made.append(part)
             entries |= written
     progress(total, total)
@@ -126,14 +126,19 @@ def _told(
         yield passage
 
 
-def _write_part(folder: Path, passages: Sequence[tuple[int, str]]) -> tuple[IndexPart, dict[str, Any]]:
-    """Written on its own, in a folder that is emptied into `folder`; with what tantivy notes of its segments."""
+def _write_part(folder: Path, passages: Iterable[tuple[int, str]], most: int) -> tuple[IndexPart, dict[str, Any]]:
+    """Written on its own, in a folder that is emptied into `folder`; with what tantivy notes of its segments.
+
+    Passages are taken one by one, for tantivy works on those that it has been given while others are read.
+    """
     making = folder / "making"
     making.mkdir()
     index = _open(making)
     # One thread: the same passages in the same order then make the same index.
-    writer = index.writer(heap_size=min(_MOST_HEAP, max(_HEAP, _HEAP_EACH * len(passages))), num_threads=1)
+    writer = index.writer(heap_size=min(_MOST_HEAP, max(_HEAP, _HEAP_EACH * most)), num_threads=1)
+    ids = []
     for id_, text in passages:
+        ids.append(id_)
         document = tantivy.Document()
         document.add_integer("id", id_)
         document.add_text("body", unicodedata.normalize("NFKC", text))
@@ -145,7 +150,7 @@ def _write_part(folder: Path, passages: Sequence[tuple[int, str]]) -> tuple[Inde
     for name in files:
         (making / name).rename(folder / name)
     shutil.rmtree(making)
-    return IndexPart(first=passages[0][0], last=passages[-1][0], passages=len(passages), files=tuple(files)), segments
+    return IndexPart(first=ids[0], last=ids[-1], passages=len(ids), files=tuple(files)), segments
 
 
 def _segments(folder: Path) -> dict[str, Any]:

@@ -153,7 +153,7 @@ class Run:
                 self._progress("read", done, len(sources))
                 if isinstance(outcome, Cut):
                     # The bytes that were read may be newer than those that were compared.
-                    self._stage(outcome, replace(difference.states[source], sha256=outcome.document.sha256))
+                    self._stage(outcome, difference.states[source]._replace(sha256=outcome.document.sha256))
                 else:
                     (inaccessible if isinstance(outcome, Inaccessible) else unreadable)[source] = str(outcome)
         self._progress("read", len(sources), len(sources))
@@ -178,7 +178,7 @@ class Run:
         )
 
     def _attempted(self, state: FileState) -> FileState:
-        return replace(state, reader=attempt(state.reader, self._settings.sync))
+        return state._replace(reader=attempt(state.reader, self._settings.sync))
 
     def stage(self, document: Document, state: FileState) -> None:
         """Cut a document into passages, ready to be committed. Within `writing` of what is staged."""
