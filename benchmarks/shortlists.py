@@ -48,6 +48,7 @@ LISTS = 1_024
 NEIGHBOURS = 32
 """Of a passage in the graph; twice as many at its bottom."""
 BUILT_BROADLY = 80
+"""How broadly the neighbours of each are looked for."""
 BREADTHS = (100, 200, 400, 800)
 
 Asked = dict[str, np.ndarray]
@@ -142,6 +143,7 @@ def lists(vectors: np.ndarray, asked: Asked, wanted: Asked) -> dict[str, Any]:
 def graph(vectors: np.ndarray, sample: np.ndarray, asked: Asked, wanted: Asked) -> dict[str, Any]:
     """Of half of the directions, each in 8 bits: the share of those wanted that searches of some breadth find."""
     directions = main_directions(sample, vectors.shape[1] // 2)
+    # By distance: by product, of vectors that are nearly as long as each other, as much is found or less.
     made = faiss.IndexHNSWSQ(len(directions), faiss.ScalarQuantizer.QT_8bit, NEIGHBOURS)
     made.hnsw.efConstruction = BUILT_BROADLY
     made.train(sample @ directions.T)

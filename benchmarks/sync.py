@@ -6,8 +6,8 @@ FOLDER gets a corpus and an index of it, and is used again where it holds one of
 is left alone. No model makes a large index in reasonable time: its texts are passages of the sample corpus, drawn with
 replacement, and its vectors are those of two of them mixed, with noise. The files, the catalog, the segments and all
 derived files are real, and so are the syncs: reading, model and all. Which documents are changed is drawn, others in
-each run. Written bytes are those of new or grown files and of the system's count. The models, of passages and of
-languages, are loaded before the clock starts.
+each run; a word of theirs is asked for, in quotes. Written bytes are those of new or grown files and of the system's
+count. The models, of passages and of languages, are loaded before the clock starts.
 """
 
 import argparse
@@ -190,7 +190,7 @@ def main() -> None:
     ]
     searcher = Searcher(settings, embedder)
     with Catalog(settings.index) as catalog:
-        drawn = np.random.default_rng(catalog.generation).choice(files, arguments.rounds, replace=False)
+        drawn = np.random.default_rng(catalog.generation).choice(files, min(files, arguments.rounds), replace=False)
     changes = []
     for number in drawn:
         path = settings.corpus / _source(number)

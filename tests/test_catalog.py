@@ -1,5 +1,6 @@
 """The catalog: one state at a time, all or nothing, and damage is named and left alone."""
 
+import gc
 import hashlib
 import os
 import re
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -32,7 +34,7 @@ from pincite.passages import Counted
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, NewDocument, NewPassage, create
-from pincite.storage.catalog import _digest, drop_aside, exists, peek, put_back, set_aside
+from pincite.storage.catalog import _digest, _no_looks_for_garbage, drop_aside, exists, peek, put_back, set_aside
 from pincite.storage.lexical import LexicalIndex
 from pincite.storage.lexical import terms as lexical_terms
 from pincite.storage.terms import numbered
@@ -143,16 +145,61 @@ def test_what_goes_in_comes_out(
         assert catalog.counts() == {"documents": 1, "passages": 1}
 
 
-def test_indexed_texts_are_those_of_a_stretch_and_one_that_cannot_be_decoded_is_named(folder: Path) -> None:
+@pytest.mark.parametrize("damaged", ["[", "5", "null"])
+def test_indexed_texts_are_those_of_a_stretch_and_one_that_cannot_be_decoded_is_named(
+    folder: Path, damaged: str
+) -> None:
     with Catalog(folder, writable=True) as catalog:
         put(catalog, *(new(f"{id_}.md", f"Zebra {id_}.", id_) for id_ in (9, 2, 5, 7)))
         # The title is the heading, and is told once.
         assert list(catalog.indexed_texts(3, 7)) == [(5, "Title\nZebra 5."), (7, "Title\nZebra 7.")]
         assert list(catalog.indexed_texts(10, 99)) == []
         with catalog.writing():
-            catalog._connection.execute("UPDATE passages SET heading = '[' WHERE id = 7")
+            catalog._connection.execute("UPDATE passages SET heading = ? WHERE id = 7", (damaged,))
         with pytest.raises(CatalogDamaged, match=r"7\.md, characters 0–8"), catalog.named():
             list(catalog.indexed_texts(3, 7))
+
+
+def test_garbage_is_looked_for_again_once_the_files_are_known(folder: Path) -> None:
+    with Catalog(folder, writable=True) as catalog:
+        put(catalog, new())
+        during = []
+        rows = catalog._rows
+
+        def told(*asked: Any) -> Any:
+            during.append(gc.isenabled())
+            return rows(*asked)
+
+        catalog._rows = told  # type: ignore[method-assign]
+        assert (list(catalog.files()), during, gc.isenabled()) == (["a.md"], [False], True)
+        catalog._rows = lambda *_: iter([("too", "short")])  # type: ignore[method-assign, assignment]
+        with pytest.raises(TypeError):
+            catalog.files()
+        assert gc.isenabled()
+
+
+def test_of_two_threads_neither_leaves_garbage_to_lie() -> None:
+    inside, first_may_end = threading.Event(), threading.Event()
+
+    def first() -> None:
+        with _no_looks_for_garbage():
+            inside.set()
+            first_may_end.wait(10)
+
+    def second() -> None:
+        with _no_looks_for_garbage():
+            pass
+
+    threads = [threading.Thread(target=first), threading.Thread(target=second)]
+    threads[0].start()
+    assert inside.wait(10)
+    threads[1].start()
+    threads[1].join(0.2)
+    assert threads[1].is_alive()  # else it would have found none looked for, and left it so
+    first_may_end.set()
+    for thread in threads:
+        thread.join(10)
+    assert gc.isenabled()
 
 
 def test_a_passage_is_sound_under_its_documents_new_name_unless_it_was_damaged(folder: Path) -> None:

@@ -17,6 +17,7 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule
 
+from pincite.errors import StorageError
 from pincite.storage import dense, lexical
 from pincite.storage.derived import DerivedDamaged
 from pincite.storage.parts import IndexPart, Stretch, count_within, plan, portions
@@ -518,6 +519,25 @@ def threads_of_this_process() -> set[str]:
     """The system's numbers of them; none where it does not say."""
     tasks = Path("/proc/self/task")
     return {one.name for one in tasks.iterdir()} if tasks.is_dir() else set()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux names threads in a file")
+def test_where_texts_break_off_no_thread_writes_on(tmp_path: Path) -> None:
+    def writing() -> int:
+        return sum(one.read_text().startswith("thrd-tantivy-in") for one in Path("/proc/self/task").glob("*/comm"))
+
+    def texts(first: int, last: int) -> Iterator[tuple[int, str]]:
+        yield from ((id_, f"heron {id_} " * 20) for id_ in range(first, last))
+        at_work.append(writing())
+        raise StorageError("broken off")
+
+    at_work: list[int] = []
+    with pytest.raises(StorageError, match="broken off") as error:
+        lexical.build(tmp_path / "words", None, ids(), stretch(1, 12_000, 12_000), texts)
+    at_work.append(writing())
+    assert at_work[0] > 0 == at_work[1]
+    assert error.tb  # which keeps the writer
+    assert not (tmp_path / "words" / lexical._META).exists()
 
 
 def test_words_that_are_gone_are_in_no_file(derived: Derived) -> None:

@@ -2,7 +2,6 @@
 
 import contextlib
 import errno
-import gc
 import hashlib
 import io
 import json
@@ -880,27 +879,6 @@ def refusing(names: set[str]) -> Callable[[Any], Any]:
         return listing(path)
 
     return scandir
-
-
-def test_garbage_is_looked_for_again_after_a_look_at_a_folder(
-    settings: Settings, watched: Watched, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write(settings.corpus, {"closed/a.md": note(1), "d.md": note(4)})
-    during = []
-    sync(settings, embedder=watched, progress=lambda stage, _done, _total: during.append((stage, gc.isenabled())))
-    assert ("compare", False) in during
-    assert ("commit", True) in during
-    monkeypatch.setattr(os, "scandir", refusing({settings.corpus.name}))
-    with pytest.raises(CorpusError, match="cannot be listed"):
-        preview(settings)
-    assert gc.isenabled()
-    monkeypatch.undo()
-    gc.disable()
-    try:
-        preview(settings)
-        assert not gc.isenabled()
-    finally:
-        gc.enable()
 
 
 def test_what_lies_in_a_folder_that_cannot_be_listed_stays(

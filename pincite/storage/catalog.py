@@ -3,10 +3,12 @@
 One transaction commits everything, so a reader in a transaction of its own sees one state whole.
 """
 
+import gc
 import hashlib
 import json
 import sqlite3
 import struct
+import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -101,6 +103,7 @@ _LAST_ID = 2**63 - 1
 _MAPPED, _MAPPED_TO_WRITE = 2**40, 2**28
 """Bytes that are read through a memory map: by who asks all, or as many as SQLite was built to allow; by who writes,
 and may go through everything, no more than memory has room for."""
+_ONE_LOOKS_FOR_NONE = threading.Lock()
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
 _NOT_GIVEN = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -475,7 +478,8 @@ class Catalog:
 
     def files(self) -> dict[str, FileState]:
         """Source → what is known of its file."""
-        return self._states("documents")
+        with _no_looks_for_garbage():
+            return self._states("documents")
 
     def states(self, sources: Iterable[str]) -> dict[str, FileState]:
         """Source → what is known of its file, for those that are indexed."""
@@ -883,6 +887,20 @@ class Catalog:
             if not all(map(isinstance, row, types)):
                 raise sqlite3.DatabaseError("a value is not of its column's kind")
             yield row
+
+
+@contextmanager
+def _no_looks_for_garbage() -> Iterator[None]:
+    """Around what makes many objects that stay: Python would look for garbage the more often the more are made, which
+    in a large process takes half a second, and find none. By one thread at a time, or the last could leave it so."""
+    with _ONE_LOOKS_FOR_NONE:
+        was_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            yield
+        finally:
+            if was_enabled:
+                gc.enable()
 
 
 def _complaint(path: Path, error: Exception) -> StorageError:

@@ -137,14 +137,16 @@ def _write_part(folder: Path, passages: Iterable[tuple[int, str]], most: int) ->
     # One thread: the same passages in the same order then make the same index.
     writer = index.writer(heap_size=min(_MOST_HEAP, max(_HEAP, _HEAP_EACH * most)), num_threads=1)
     ids = []
-    for id_, text in passages:
-        ids.append(id_)
-        document = tantivy.Document()
-        document.add_integer("id", id_)
-        document.add_text("body", unicodedata.normalize("NFKC", text))
-        writer.add_document(document)
-    writer.commit()
-    writer.wait_merging_threads()
+    try:
+        for id_, text in passages:
+            ids.append(id_)
+            document = tantivy.Document()
+            document.add_integer("id", id_)
+            document.add_text("body", unicodedata.normalize("NFKC", text))
+            writer.add_document(document)
+        writer.commit()
+    finally:  # no thread of it writes on where the passages break off
+        writer.wait_merging_threads()
     segments = _segments(making)
     files = sorted(path.name for path in making.iterdir() if path.stem in segments)
     for name in files:

@@ -1,12 +1,10 @@
 """How a corpus folder differs from what is indexed: by size, time and SHA-256."""
 
-import gc
 import hashlib
 import os
 import stat
 import time
 from collections.abc import Container, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
@@ -21,8 +19,6 @@ from pincite.types import Progress
 
 _UNSURE = 2_000_000_000
 """A file changed within 2 s before it was looked at may have changed again unnoticed."""
-_TOLD = 100
-"""Files between two reports of progress."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,20 +62,6 @@ class Difference:
         }
 
 
-@contextmanager
-def _nothing_collected() -> Iterator[None]:
-    """The more objects are made, the more often Python looks for garbage, in a large process for half a second; these
-    are what is known of files, and stay."""
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-@_nothing_collected()
 def compare(
     corpus: Path,
     index: Path,
@@ -101,7 +83,7 @@ def compare(
     unchanged = 0
     present: set[str] = set()
     for looked_at, (source, info) in enumerate(_walk(corpus, index, found.skipped, found.unread)):
-        if progress and looked_at % _TOLD == 0:
+        if progress:
             progress("compare", looked_at, 0)
         reason = _reason_to_skip(source, info, limits.max_megabytes)
         if reason:
