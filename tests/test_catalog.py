@@ -11,7 +11,6 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -34,7 +33,7 @@ from pincite.passages import Counted
 from pincite.search import Searcher
 from pincite.settings import Settings
 from pincite.storage import Catalog, FileState, NewDocument, NewPassage, create
-from pincite.storage.catalog import _digest, _no_looks_for_garbage, drop_aside, exists, peek, put_back, set_aside
+from pincite.storage.catalog import _digest, drop_aside, exists, peek, put_back, set_aside
 from pincite.storage.lexical import LexicalIndex
 from pincite.storage.lexical import terms as lexical_terms
 from pincite.storage.terms import numbered
@@ -160,46 +159,16 @@ def test_indexed_texts_are_those_of_a_stretch_and_one_that_cannot_be_decoded_is_
             list(catalog.indexed_texts(3, 7))
 
 
-def test_garbage_is_looked_for_again_once_the_files_are_known(folder: Path) -> None:
+def test_what_is_known_of_files_is_no_concern_of_the_collector_of_garbage(folder: Path) -> None:
     with Catalog(folder, writable=True) as catalog:
-        put(catalog, new())
-        during = []
-        rows = catalog._rows
-
-        def told(*asked: Any) -> Any:
-            during.append(gc.isenabled())
-            return rows(*asked)
-
-        catalog._rows = told  # type: ignore[method-assign]
-        assert (list(catalog.files()), during, gc.isenabled()) == (["a.md"], [False], True)
-        catalog._rows = lambda *_: iter([("too", "short")])  # type: ignore[method-assign, assignment]
-        with pytest.raises(TypeError):
-            catalog.files()
-        assert gc.isenabled()
-
-
-def test_of_two_threads_neither_leaves_garbage_to_lie() -> None:
-    inside, first_may_end = threading.Event(), threading.Event()
-
-    def first() -> None:
-        with _no_looks_for_garbage():
-            inside.set()
-            first_may_end.wait(10)
-
-    def second() -> None:
-        with _no_looks_for_garbage():
-            pass
-
-    threads = [threading.Thread(target=first), threading.Thread(target=second)]
-    threads[0].start()
-    assert inside.wait(10)
-    threads[1].start()
-    threads[1].join(0.2)
-    assert threads[1].is_alive()  # else it would have found none looked for, and left it so
-    first_may_end.set()
-    for thread in threads:
-        thread.join(10)
-    assert gc.isenabled()
+        put(catalog, *(new(f"{id_}.md", first_id=id_) for id_ in range(1, 50)))
+        gc.collect()
+        before = len(gc.get_objects())
+        files = catalog.files()
+        gc.collect()
+        assert len(gc.get_objects()) - before < 30  # not one for each
+        assert files == {f"{id_}.md": STATE._replace(source=f"{id_}.md") for id_ in range(1, 50)}
+        assert ("7.md" in files, "x.md" in files, files.get("x.md"), len(files)) == (True, False, None, 49)
 
 
 def test_a_passage_is_sound_under_its_documents_new_name_unless_it_was_damaged(folder: Path) -> None:

@@ -3,12 +3,10 @@
 One transaction commits everything, so a reader in a transaction of its own sees one state whole.
 """
 
-import gc
 import hashlib
 import json
 import sqlite3
 import struct
-import threading
 import time
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -103,7 +101,6 @@ _LAST_ID = 2**63 - 1
 _MAPPED, _MAPPED_TO_WRITE = 2**40, 2**28
 """Bytes that are read through a memory map: by who asks all, or as many as SQLite was built to allow; by who writes,
 and may go through everything, no more than memory has room for."""
-_ONE_LOOKS_FOR_NONE = threading.Lock()
 _PUT_VECTOR = "INSERT OR REPLACE INTO vectors VALUES (?, ?, ?, ?)"
 _NOT_GIVEN = frozenset(
     (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_READONLY, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_PERM)
@@ -121,6 +118,29 @@ class FileState(NamedTuple):
     sha256: str
     reader: str = ""
     """What read it, with its version."""
+
+
+class _States(Mapping[str, FileState]):
+    """Source → state, made of its row when it is asked for.
+
+    Plain rows are no concern of Python's collector of garbage. Where as many objects stay as there are files, it looks
+    through all that a large process holds, which takes half a second.
+    """
+
+    def __init__(self, rows: dict[str, tuple[Any, ...]]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, source: str) -> FileState:
+        return FileState._make(self._rows[source])
+
+    def __contains__(self, source: object) -> bool:
+        return source in self._rows
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -476,18 +496,17 @@ class Catalog:
 
     # Documents
 
-    def files(self) -> dict[str, FileState]:
+    def files(self) -> Mapping[str, FileState]:
         """Source → what is known of its file."""
-        with _no_looks_for_garbage():
-            return self._states("documents")
+        return self._states("documents")
 
-    def states(self, sources: Iterable[str]) -> dict[str, FileState]:
+    def states(self, sources: Iterable[str]) -> Mapping[str, FileState]:
         """Source → what is known of its file, for those that are indexed."""
         return self._states("documents WHERE source IN (SELECT value FROM json_each(?))", json.dumps(list(sources)))
 
-    def _states(self, those: str, *values: object) -> dict[str, FileState]:
+    def _states(self, those: str, *values: object) -> Mapping[str, FileState]:
         statement = f"SELECT source, size, modified, looked, sha256, reader FROM {those}"  # noqa: S608 - constants
-        return {row[0]: FileState._make(row) for row in self._rows("siiiss", statement, *values)}
+        return _States({row[0]: row for row in self._rows("siiiss", statement, *values)})
 
     def outlines(self, count: int) -> list[tuple[str, tuple[Section, ...]]]:
         """Title and sections of at most `count` documents, evenly over all of them."""
@@ -548,7 +567,7 @@ class Catalog:
 
     def failed(self) -> dict[str, FileState]:
         """Those of them that were tried."""
-        return self._states("skipped WHERE reader <> ''")
+        return dict(self._states("skipped WHERE reader <> ''"))
 
     def coverage(self, sources: Iterable[str] | None = None) -> dict[str, Coverage]:
         """Source → what of it can be searched, in order of source; of all documents or of these."""
@@ -887,20 +906,6 @@ class Catalog:
             if not all(map(isinstance, row, types)):
                 raise sqlite3.DatabaseError("a value is not of its column's kind")
             yield row
-
-
-@contextmanager
-def _no_looks_for_garbage() -> Iterator[None]:
-    """Around what makes many objects that stay: Python would look for garbage the more often the more are made, which
-    in a large process takes half a second, and find none. By one thread at a time, or the last could leave it so."""
-    with _ONE_LOOKS_FOR_NONE:
-        was_enabled = gc.isenabled()
-        gc.disable()
-        try:
-            yield
-        finally:
-            if was_enabled:
-                gc.enable()
 
 
 def _complaint(path: Path, error: Exception) -> StorageError:
