@@ -3,8 +3,6 @@
 import codecs
 import hashlib
 import os
-import posixpath
-import re
 import threading
 import time
 from pathlib import Path
@@ -16,7 +14,7 @@ from hypothesis import strategies as st
 
 from pincite import reading
 from pincite.errors import Inaccessible, Unreadable
-from pincite.reading import READERS, html, markdown, plain, reader_of
+from pincite.reading import READERS, html, markdown, plain
 from pincite.reading.content import decode
 from pincite.types import Document, Section
 
@@ -213,17 +211,6 @@ def test_a_markdown_file_becomes_a_document_with_nothing_changed(tmp_path: Path)
         sections=(Section(0, ("Ferries",)),),
         reader="markdown/3",
     )
-
-
-@given(st.text(st.sampled_from("ab./ MmDdé"), max_size=12) | st.sampled_from(sorted(READERS)).map("x/.y{}".format))
-def test_an_ending_is_what_python_takes_for_one(source: str) -> None:
-    ending = posixpath.splitext(source)[1].lower()
-    if ending in READERS:
-        assert reader_of(source) is READERS[ending]
-    else:
-        told = f"^no reader for {re.escape(ending) if len(ending) > 1 else 'files without an ending'}$"
-        with pytest.raises(Unreadable, match=told):
-            reader_of(source)
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ A reader takes the bytes of a file and gives back its `Content`. To add one, wri
 
 import hashlib
 import os
+import posixpath
 import stat
 from dataclasses import dataclass
 from functools import lru_cache
@@ -70,8 +71,7 @@ _LONGEST_HEADING = 200
 @lru_cache(maxsize=1)  # a look at a folder asks twice of each file
 def reader_of(source: str) -> Reader:
     """What reads a file of this name. Raises `Unreadable` where nothing does."""
-    stem, _, ending = source.rpartition("/")[2].rpartition(".")  # a path's own parsing takes ten times as long
-    suffix = f".{ending.lower()}" if ending and stem.strip(".") else ""
+    suffix = posixpath.splitext(source)[1].removesuffix(".").lower()  # a path's own parsing takes ten times as long
     if suffix not in READERS:
         raise Unreadable(f"no reader for {suffix or 'files without an ending'}")
     return READERS[suffix]

@@ -55,7 +55,7 @@ class IgnoreRules:
         return ignored
 
     def _is_named(self, source: str, folder: str, is_folder: bool) -> bool:
-        for start, rule in self._rules_for(folder):  # a generator would take longer, for a folder has none as a rule
+        for start, rule in self._rules_for(folder):
             if rule.fits(source[start:], is_folder):
                 return rule.ignores
         return False

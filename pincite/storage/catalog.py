@@ -133,9 +133,6 @@ class _States(Mapping[str, FileState]):
     def __getitem__(self, source: str) -> FileState:
         return FileState._make(self._rows[source])
 
-    def __contains__(self, source: object) -> bool:
-        return source in self._rows
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._rows)
 

@@ -188,8 +188,6 @@ def _unlisted(corpus: Path, error: OSError) -> CorpusError:
 
 
 def _is_text(name: str) -> bool:
-    if name.isascii():
-        return True
     try:
         name.encode("utf-8")
     except UnicodeEncodeError:
